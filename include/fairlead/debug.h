@@ -31,8 +31,7 @@ FL_BEGIN_DECLS
  * acquired before debugging was switched on causes no report. In each mode the checks of
  * fairlead/defs.h, "Destroy" and "Handles", panic.
  *
- * A lock is known by its address until its init or destroy. Objects in shared memory (fl_shm_...)
- * are not recorded, but contexts that wait for them are.
+ * Objects in shared memory (fl_shm_...) are not recorded, but contexts that wait for them are.
  */
 #define FL_DEBUG_LOCKORDER 1u
 #define FL_DEBUG_WAITS 2u
@@ -40,11 +39,10 @@ FL_BEGIN_DECLS
 
 /*
  * Switches debugging on in the modes of `modes`, a combination of FL_DEBUG_... bits, and off in all
- * others. Without FL_DEBUG_WAITS it forgets the recorded waits, and with 0 all records. If memory
- * runs out later, debugging switches itself off, with one warning.
+ * others. If memory runs out later, debugging switches itself off, with one warning.
  *
  * While FL_DEBUG_WAITS is on, SIGQUIT prints to standard error what fl_debug_dump() prints, unless
- * the program handles or ignores SIGQUIT. Each copy of the library with FL_DEBUG_WAITS answers it.
+ * the program handles or ignores SIGQUIT.
  *
  * The environment variable FL_DEBUG switches modes on before main() (docs/security.md). In it,
  * `signal=N` selects another signal than SIGQUIT, but neither SIGCHLD nor a signal of a fault, such
@@ -55,7 +53,7 @@ FL_BEGIN_DECLS
 FL_API FL_MUST_CHECK int fl_debug_enable(unsigned modes);
 
 /*
- * Prints what waits for what, to the descriptor `fd`:
+ * Prints what waits for what to the descriptor `fd`:
  *
  * - each wait: the waiting context, the object and its holder, how long it has lasted, and the
  *   stack;
@@ -63,45 +61,42 @@ FL_API FL_MUST_CHECK int fl_debug_enable(unsigned modes);
  * - for each executor with pending tasks, what its workers do;
  * - for each loop, the fiber that runs.
  *
- * After its signal, a waiter of a condition is shown as waiting for the mutex. Without
- * FL_DEBUG_WAITS, no loops are printed, no holders, times and stacks of waits, and held locks only
- * with FL_DEBUG_LOCKORDER. If records are left out because other threads are changing them, the
- * last line says so.
+ * Without FL_DEBUG_WAITS it prints neither loops nor the holders, times and stacks of waits, and
+ * held locks only with FL_DEBUG_LOCKORDER. If records are left out because other threads are
+ * changing them, the last line says so.
  *
- * The call may block on the descriptor. It allocates no memory, and is async-signal-safe.
+ * The call may block on the descriptor. It is async-signal-safe.
  */
 FL_API void fl_debug_dump(int fd);
 
 /*
- * Prints the contention profile to the descriptor `fd`. It has for each place in the program and
- * kind of object the number of calls and of waits, the total and the longest wait, and how long the
- * object was held. The longest total wait comes first. The wait for a condition ends when its mutex
- * is locked. Of the acquisitions that do not wait, one in 16 is measured, and counts as 16. The
- * call may block on the descriptor, and allocates memory.
+ * Prints the contention profile to the descriptor `fd`: for each place in the program and kind of
+ * object, the number of calls and of waits, the total and the longest wait, and how long the object
+ * was held. The longest total wait comes first. The call may block on the descriptor, and allocates
+ * memory. docs/debugging.md explains the figures.
  */
 FL_API void fl_debug_contention(int fd);
 
 /*
- * Switches the recorder of events on or, with NULL or "", off. For each thread it keeps in memory
- * the last events of tasks, waits, workers and loops, which fl_trace_write() writes to a file.
+ * Switches the recorder of events on or, with NULL or "", off. It keeps in memory the last events
+ * of each thread (tasks, waits, workers and loops), which fl_trace_write() writes to a file.
  *
  *     rc = fl_trace_enable("ring,exit,file=/tmp/mytrace");    // the file is written at exit
  *
- * Otherwise `settings` is "ring" and then, after commas, any of:
+ * `settings` is "ring" and then, after commas, any of:
  *   exit         writes a file when the process ends by exit() or by a return of main().
  *   slow=100ms   writes a file after a wait, or a task's time in the queue, that was longer and
- *                began after the last of these files, but at most ten files, and none while another
- *                is being written. docs/debugging.md names the waits that do not count.
- *   events=8192  is the number of events kept for each thread, at most 1,048,576, raised to a power
- *                of two, 64 or more. An event has 32 bytes. The first call decides.
+ *                began after the last of these files; at most ten files. docs/debugging.md names
+ *                the waits that do not count.
+ *   events=8192  is the number of events kept for each thread, raised to a power of two, from 64 to
+ *                1,048,576. An event is 32 bytes. The first call decides.
  *   file=PREFIX  is the prefix of the files' names: by default fairlead, in the working directory.
  *   signal=N     writes a file at that signal instead of SIGQUIT, with the rules of FL_DEBUG
- *                (fl_debug_enable()). A signal that nobody can catch, such as SIGKILL, is only
- *                logged.
+ *                (fl_debug_enable()).
  *
  * The environment variable FL_TRACE has the same form, and is read before main()
- * (docs/security.md). If a process ends without a written file, it says on standard error how many
- * events are lost, unless the program has forked it, as daemon() does.
+ * (docs/security.md). If a process ends without having written a file, it says on standard error
+ * how many events are lost.
  *
  * Worker processes that exist already are not recorded. A statically linked program must call this
  * function, or be linked with -Wl,-u,fl_trace_enable. Returns:
@@ -113,9 +108,8 @@ FL_API FL_MUST_CHECK int fl_trace_enable(const char *settings);
 
 /*
  * Writes the recorded events to the file `path` or, with NULL, to a new file PREFIX-PID-N.json. The
- * file is JSON for Perfetto and Chrome. It has up to 1,024 threads with their fibers, and 256
- * worker processes, including those that have ended, until others get the memory of their events.
- * While the recorder is on, a panic writes such a file, too. The call may block on the file, and is
+ * file is JSON for Perfetto and Chrome, with up to 1,024 threads and 256 worker processes. While
+ * the recorder is on, a panic writes such a file, too. The call may block on the file, and is
  * async-signal-safe. Returns:
  *   0         the file is written
  *   -EBUSY    a file is being written already, or another thread changes the recorder's settings or

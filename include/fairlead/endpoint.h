@@ -12,8 +12,8 @@
 FL_BEGIN_DECLS
 
 /*
- * An endpoint lets programs that do not know each other meet at a path, and share a region or talk
- * through pipes.
+ * At an endpoint, programs that do not know each other meet, to share a region or to talk through
+ * pipes.
  *
  *     #define JOBS .item_type = "struct job", .item_version = 1, .item_size = sizeof(struct job)
  *
@@ -28,35 +28,34 @@ FL_BEGIN_DECLS
  *     if (rc == 0)
  *             rc = job_queue_attach(&q, region, fl_shm_root(region));
  *
- * A server shares a region (fairlead/shm.h) at the path, and clients connect. Then both have the
- * region, and one end each of a pipe (fairlead/pipe.h), which also tells when the other side has
- * ended. The path is that of a Unix socket, or an abstract name, which begins with '@'. Threads and
- * fibers may wait in these functions, and no loop is needed.
+ * A server shares a region (fairlead/shm.h) at a path, and clients connect. Then both have the
+ * region, and each has one end of a pipe (fairlead/pipe.h), which also tells when the other side
+ * has ended. The path is that of a Unix socket, or an abstract name, which begins with '@'. Threads
+ * and fibers may wait in these functions, and no loop is needed. docs/guide/two-programs.md is an
+ * introduction.
  *
- * If a server is killed, clients that have the region keep it, and the next fl_endpoint_create()
- * replaces the socket file.
+ * If a server is killed, clients keep the region, and the next fl_endpoint_create() replaces the
+ * socket file.
  *
  * Checks
  *
- * Before the sides meet, they make these checks, in this order:
+ * Before the sides meet, they check, in this order:
  *
  *   1.  The mode of the file decides which users may connect.
- *   2.  Each side checks that the other side runs as the same effective user, or as one of `users`.
- *       The user 65534 is refused within a user namespace, where it stands for unknown users, and
- *       without /proc.
- *   3.  With a region, both sides check that the other side is in the same PID namespace.
- *   4.  The client compares the items of both sides: type, version and size.
+ *   2.  The other side must run as the same effective user, or as one of `users`. The user 65534 is
+ *       refused within a user namespace, where it stands for unknown users, and without /proc.
+ *   3.  With a region, both sides must be in the same PID namespace.
+ *   4.  The items must be equal: type, version and size. The client checks this.
  *   5.  The client checks the region as fl_shm_attach() does: seals, layout and word size.
  *
  * Hostile peers
  *
  * A hostile peer can change all bytes of the region at any time. Functions of this library then
- * return errors or wrong values, or wait for longer, but no access leaves the region
- * (docs/security.md). The peer reads nothing of this process except the region and what is sent. A
- * pipe carries only copies.
+ * return errors or wrong values, or wait for longer, but no access leaves the region, and the peer
+ * reads nothing else of this process (docs/security.md).
  *
- * The server reads nothing from a client, so no client delays another. But each client that has not
- * read the region's descriptor counts against the limit of descriptors (-ETOOMANYREFS).
+ * No client can delay another. However, each client that has not read the region's descriptor
+ * counts against the limit of descriptors (-ETOOMANYREFS).
  */
 typedef struct fl_endpoint fl_endpoint;
 
@@ -70,7 +69,7 @@ typedef struct fl_endpoint_config {
 	uint32_t item_version;
 	/* The bytes of an item. 0 means items of any size. */
 	size_t item_size;
-	/* Users as which the other side may run, besides this process's effective user. */
+	/* Users as which the other side may run, besides this process's own. */
 	const uid_t *users;
 	unsigned n_users;
 	/* The region that a server shares. It must outlive the endpoint. NULL: only pipes. */
@@ -96,25 +95,24 @@ typedef struct fl_endpoint_config {
 FL_API FL_MUST_CHECK int fl_endpoint_create(fl_endpoint **o, const char *path, const fl_endpoint_config *config);
 
 /*
- * Closes and frees the endpoint. No context may be in an accept. The connect of a client that was
- * not accepted fails. Regions and pipes of accepted clients stay. In a forked child the call closes
+ * Closes and frees the endpoint. No context may be in an accept. Clients that were not accepted
+ * fail to connect; regions and pipes of accepted clients stay. In a forked child the call closes
  * only the child's descriptor, and leaves the file.
  */
 FL_API void fl_endpoint_free(fl_endpoint *o);
 
 /*
  * Waits for the next client, passes the region to it, and stores this side's end of the pipe in
- * `*pipe`; or closes that end if `pipe` is NULL. Blocks the calling context. Several threads may
+ * `*pipe`, or closes that end if `pipe` is NULL. Blocks the calling context. Several threads may
  * call it at the same time, also in forked children.
  *
  * Clients that the checks refuse, or that have ended, are skipped. If a client refuses the server,
- * the pipe returns -EPIPE, because its other end is closed.
+ * calls on the pipe return -EPIPE.
  *
  * Returns:
  *   0                       a client was accepted
  *   -ETIMEDOUT, -ECANCELED  the deadline passed, or the wait was cancelled
- *   -EMFILE, -ENFILE        too many descriptors are open. The client waits for the next call; if
- *                           its user is 65534, its connect may fail
+ *   -EMFILE, -ENFILE        too many descriptors are open. The client waits for the next call
  *   -ENOMEM                 out of memory. The client's connect may fail
  *   -ETOOMANYREFS           too many descriptors of this user were sent and not yet received. The
  *                           client's connect fails
@@ -133,8 +131,8 @@ FL_INLINE FL_MUST_CHECK int fl_endpoint_accept(fl_endpoint *_o, fl_pipe **_pipe)
 FL_API int fl_endpoint_fd(const fl_endpoint *o);
 
 /*
- * Connects to the endpoint at `path`, makes the checks, attaches the region, and stores it in
- * `*region`, and this side's end of the pipe in `*pipe`. Either may be NULL if it is not wanted.
+ * Connects to the endpoint at `path`, makes the checks, attaches the region and stores it in
+ * `*region`, and stores this side's end of the pipe in `*pipe`. Pass NULL for what you do not want.
  * Blocks the calling context until the server accepts, but does not wait for the endpoint to
  * appear. Returns:
  *   0                       the client is connected
@@ -156,7 +154,7 @@ FL_API int fl_endpoint_fd(const fl_endpoint *o);
  *                           see "Codes" in fairlead/defs.h
  *   other                   an error of the system, such as one for the path
  *
- * If a check of "Checks" fails, other than that of the mode, the log has the reason.
+ * If a check other than that of the mode fails, the log has the reason.
  */
 FL_API FL_MUST_CHECK int fl_endpoint_connect_until(fl_shm **region, fl_pipe **pipe, const char *path,
                                                    const fl_endpoint_config *config, fl_time deadline,

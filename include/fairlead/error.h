@@ -16,19 +16,15 @@ FL_BEGIN_DECLS
  *             return fl_perror(rc, "count_primes_get");       // "count_primes_get: ECANCELED: ..."
  *
  * An error is a negative errno value or FL_ETASK. FL_ETASK means that the call succeeded, but the
- * task failed. So -ETIMEDOUT is a call that timed out, and never a task that failed with
+ * task failed, so that you can tell a call that timed out (-ETIMEDOUT) from a task that failed with
  * -ETIMEDOUT. fl_future_error() and fl_future_message() return the error of the task,
  * fl_group_error() and fl_group_message() that of a group.
- *
- * For fl_perror(), a thread remembers the failure of the last call that returned FL_ETASK.
- * fl_thread_join(), fl_fiber_join() and fl_loop_run() do not count, because they only pass on what
- * a function of yours returned.
  */
 #define FL_ETASK (-5001)
 
 /*
  * Returns the name of a result: "EPIPE" for -EPIPE, "FL_ETASK", "0", or "E?" for an unknown result.
- * The string is static. The call is async-signal-safe.
+ * The string is static. Async-signal-safe.
  */
 FL_API const char *fl_error_name(int rc);
 
@@ -49,8 +45,10 @@ FL_API const char *fl_error_text(int rc);
  *     what: FL_ETASK: the task of argument 17 failed: EDOM: -3 is no length
  *     what: FL_ETASK: the task failed
  *
- * The second form shows the failure that the thread remembers. The third is used if it remembers
- * none, or if another fiber of the thread has replaced it since.
+ * The second form shows the failure of the thread's last call that returned FL_ETASK.
+ * (fl_thread_join(), fl_fiber_join() and fl_loop_run() do not count, because they pass on what a
+ * function of yours returned.) The third is used if there was none, or if another fiber of the
+ * thread has had one since.
  */
 FL_API int fl_perror(int rc, const char *what);
 
@@ -66,15 +64,14 @@ typedef struct fl_panic_info {
 
 /*
  * The type of a panic handler. When it returns, the process aborts. If it leaves by longjmp()
- * instead, the object is as it was before the call that panicked, but a lock of the library may
- * stay locked after a panic about too many readers or references, one read unlock too many, or
- * membarrier().
+ * instead, as tests do, the object is as it was before the call that panicked, but after some
+ * panics a lock of the library stays locked.
  */
 typedef void fl_panic_handler(const fl_panic_info *info);
 
 /*
- * Sets the handler of later panics, and returns the handler before. NULL sets the default handler,
- * which prints a line such as "fairlead: fl_mutex_unlock(0x...): not locked" to standard error.
+ * Sets the handler of panics, and returns the previous one. NULL sets the default handler, which
+ * prints a line such as "fairlead: fl_mutex_unlock(0x...): not locked" to standard error.
  */
 FL_API fl_panic_handler *fl_panic_set_handler(fl_panic_handler *handler);
 
@@ -84,11 +81,10 @@ FL_API fl_panic_handler *fl_panic_set_handler(fl_panic_handler *handler);
  *     static const fl_allocator mine = { my_alloc, my_free, &arena };
  *     fl_allocator_set(&mine);
  *
- * All threads call the two functions, several at the same time. The functions must not use the
- * object whose call allocates. They may take locks of the library, also while FL_DEBUG looks for
- * deadlocks, but a wait in them blocks the thread, even if the caller is a fiber. So a lock that
- * they share with fibers must be an fl_mutex, and a fiber must not wait for anything else while it
- * holds that mutex.
+ * All threads call the two functions, several at the same time. The functions may take locks of the
+ * library, but must not use the object whose call allocates. A wait in them blocks the thread, even
+ * if the caller is a fiber. So a lock that they share with fibers must be an fl_mutex, and a fiber
+ * must not wait for anything else while it holds that mutex.
  */
 typedef struct fl_allocator {
 	void *(*alloc)(size_t size, void *user); /* aligned as by malloc(); NULL means out of memory */
@@ -98,9 +94,8 @@ typedef struct fl_allocator {
 
 /*
  * Replaces malloc() and free() by the functions of `*allocator`, which must stay valid. NULL
- * restores malloc() and free(). Call it before any other function of the library, because each free
- * uses the allocator that is set at that time. No other thread may call the library at the same
- * time.
+ * restores malloc() and free(). Call it before any other function of the library, while no other
+ * thread calls the library, because each free uses the allocator that is set at that time.
  */
 FL_API void fl_allocator_set(const fl_allocator *allocator);
 
@@ -111,31 +106,29 @@ typedef enum fl_log_level { FL_LOG_ERROR, FL_LOG_WARNING, FL_LOG_INFO } fl_log_l
  *
  * Any thread may call the handler, even in the middle of an unlock or, with FL_DEBUG, while it
  * holds locks of yours. So the handler must not wait, and must not call fl_shm_... functions.
- * However, it may lock an fl_mutex that only the handler locks; even in a fiber, this wait blocks
- * the thread.
+ * However, it may lock an fl_mutex that only the handler locks.
  *
- * A message about a call that the handler itself makes goes to standard error. pthread_cancel() has
- * no effect while the handler runs.
+ * A message about a call that the handler itself makes goes to standard error.
  */
 typedef void fl_log_handler(fl_log_level level, const char *message);
 
 /*
- * Replaces the log handler, and returns the replaced handler. NULL restores the default handler,
- * which prints errors and warnings to standard error.
+ * Sets the log handler, and returns the previous one. NULL restores the default handler, which
+ * prints errors and warnings to standard error.
  */
 FL_API fl_log_handler *fl_log_set_handler(fl_log_handler *handler);
 
 /*
  * The type of a handler for the errors of fibers that no join returns. The loop's thread calls it
- * when a detached fiber fails, or when a member of a group fails after another one. If a group's
- * error is still unreported when the group ends, fl_group_destroy() calls it. -ECANCELED counts as
- * an error unless the fiber was cancelled.
+ * when a detached fiber fails, or when a member of a group fails after another one.
+ * fl_group_destroy() calls it if a group ends with an error that no join has returned. -ECANCELED
+ * counts as an error unless the fiber was cancelled.
  */
 typedef void fl_fiber_error_handler(const char *name, int error);
 
 /*
- * Replaces the process's handler for the errors of fibers, and returns the replaced handler. NULL
- * restores the default handler, which logs the error.
+ * Sets the process's handler for the errors of fibers, and returns the previous one. NULL restores
+ * the default handler, which logs the error.
  */
 FL_API fl_fiber_error_handler *fl_fiber_set_error_handler(fl_fiber_error_handler *handler);
 

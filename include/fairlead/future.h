@@ -22,10 +22,9 @@ struct fl_task_type;
  *     if (rc == FL_ETASK)
  *             fprintf(stderr, "%s\n", fl_future_message(f));
  *
- * A future is pending, then running, then done. If its task is cancelled before it starts, the
- * future is cancelled instead. Each handle is one reference, which its owner frees once, at any
- * time. A task may wait for other tasks of its own executor, even if there is only one worker
- * (fairlead/blocking.h).
+ * A future is pending, then running, then done; or it is cancelled, if its task is cancelled before
+ * it starts. Each handle is one reference, which its owner frees once, at any time. A task may wait
+ * for other tasks of its own executor, even if there is only one worker (fairlead/blocking.h).
  *
  * Memory order: a context that sees a future done or cancelled sees what its task wrote.
  */
@@ -34,15 +33,11 @@ typedef struct fl_future fl_future;
 typedef enum fl_task_state { FL_PENDING, FL_RUNNING, FL_DONE, FL_CANCELLED } fl_task_state;
 
 /*
- * Returns `f`, with another reference, which you must free, too. Panics above 8,388,607 references,
- * including the library's.
+ * Returns `f`, with another reference, which you must free, too. Panics above 8,388,607 references.
  */
 FL_API fl_future *fl_future_ref(fl_future *f);
 
-/*
- * Frees a reference. The task goes on. A free too many panics if the task has not ended, or while
- * debugging is on (fairlead/defs.h, "Handles"); otherwise it may free another task's future.
- */
+/* Frees a reference. The task goes on. A free too many is a bug ("Handles" in fairlead/defs.h). */
 FL_API void fl_future_free(fl_future *f);
 
 /*
@@ -107,7 +102,7 @@ FL_API fl_task_state fl_future_state(const fl_future *f);
 FL_API const void *fl_future_result(const fl_future *f);
 
 /*
- * Tells whether and why the task has failed, and does not wait. Returns:
+ * Returns whether and why the task has failed:
  *   0             the task has succeeded
  *   -EINPROGRESS  the task has not ended
  *   -ECANCELED    the task was cancelled, or its function returned -ECANCELED
@@ -127,7 +122,7 @@ FL_API const char *fl_future_message(const fl_future *f);
 /*
  * Cancels the task, without waiting. If it has not started, it ends at once, as cancelled, and its
  * callbacks run on the calling thread. A running task is asked to stop, which it may ignore;
- * fl_future_cancel_pending() leaves it alone.
+ * fl_future_cancel_pending() leaves a running task alone.
  *
  *     rc = fl_future_cancel(f);
  *     if (rc == -EINPROGRESS)                         // it runs: wait until it has stopped
@@ -135,9 +130,8 @@ FL_API const char *fl_future_message(const fl_future *f);
  *
  * Returns:
  *   0             the task has ended as cancelled, now or before
- *   -EINPROGRESS  the task runs and, after fl_future_cancel(), fl_task_is_cancelled() is true for
- *                 it; or another context is about to cancel it, or to submit it (fl_future_then())
- *                 and, after fl_future_cancel(), cancels it
+ *   -EINPROGRESS  the task runs and, after fl_future_cancel(), fl_task_is_cancelled() is true in
+ *                 it; or another context is just cancelling or submitting it
  *   -EALREADY     the task has ended in another way
  */
 FL_API FL_MUST_CHECK int fl_future_cancel(fl_future *f);
@@ -146,13 +140,12 @@ FL_API FL_MUST_CHECK int fl_future_cancel_pending(fl_future *f);
 typedef void fl_future_callback(fl_future *f, void *arg);
 
 /*
- * Registers a function that is called once, as callback(f, arg), when the task ends. The thread
- * that ends or cancels the task calls it; if the task has ended already, this call does. Callbacks
- * that were registered before the end run in the order of registration. A wait for the task may
- * return before the task's callbacks have returned.
+ * Registers a function that is called once, as callback(f, arg), on the thread that ends or cancels
+ * the task. If the task has ended already, this call makes the call. Callbacks run in the order of
+ * registration, and a wait for the task may return before they have.
  *
- * A callback has no cancel scope. It may free references to `f`, but must not block for long, or
- * wait for the end of the task's executor. Returns:
+ * A callback may free references to `f`, but must not block for long, or wait for the end of the
+ * task's executor. It has no cancel scope. Returns:
  *   0        `callback` has been called or will be called
  *   -ENOMEM  out of memory
  */
@@ -177,17 +170,15 @@ FL__SCOPED(fl_future, fl_future_free)
  *     rc = parse_get(tree, &result);
  *
  * If `f` fails or is cancelled, so does `*next`, with the same error and message. If the submit is
- * refused, `*next` fails with that error: -EPIPE if `e` is closed or freed, -ENOMEM if memory is
- * out. A cancel of `*next` leaves `f` alone; to stop both, cancel `f`.
+ * refused, `*next` fails with the error of the submit, such as -EPIPE if `e` is closed or freed. A
+ * cancel of `*next` leaves `f` alone; to stop both, cancel `f`.
  *
- * The thread that ends `f` submits the task. If `f` has ended already, this call submits it, and
- * also runs it on a sequential executor or, in a task of an executor over processes or MPI, on
- * fl_executor_current(). Otherwise it does not wait for the task. You may free `e` before `f` ends,
- * because neither a join nor a free of `e` waits for `f`.
+ * The thread that ends `f` submits the task, or this call, if `f` has ended already. The call does
+ * not wait for the task, unless `e` runs tasks on the submitting thread, as a sequential executor
+ * does. A join of `e` does not wait for `f`, so you may free `e` before `f` ends.
  *
  * `*next` holds a reference to `f`, whose result is dropped with the last reference; the `drop_arg`
- * of `type` does not run. A worker that waits for `*next` runs neither task itself, but another
- * worker stands in for it (fairlead/blocking.h). Returns:
+ * of `type` does not run. Returns:
  *   0        the task is chained
  *   -EINVAL  the type's argument size is not the result size of `f`; or only one of the two is an
  *            fl_bytes (its hook is FL_BYTES_DROP)
@@ -222,8 +213,8 @@ typedef struct fl_promise fl_promise;
 FL_API FL_MUST_CHECK int fl_promise_create(fl_promise **p, size_t size, void (*drop)(void *result), fl_future **f);
 
 /*
- * Makes the future running, so that a cancel only cancels the promise's token (fl_promise_token()).
- * The call is optional. Returns:
+ * Makes the future running, so that a cancel no longer ends it, but only cancels the promise's
+ * token (fl_promise_token()). The call is optional. Returns:
  *   0           the future is running
  *   -ECANCELED  the future was cancelled before
  *   -EALREADY   the promise was started, set or failed before
@@ -262,9 +253,8 @@ FL_API void fl_promise_free(fl_promise *p);
 FL__SCOPED(fl_promise, fl_promise_free)
 
 /*
- * An iteration over futures in the order in which they end. Use it until the first has ended,
- * succeeded or failed, or for all one by one. It cancels nothing. Only one context at a time may
- * use it. To wait for other objects, too, see FL_ON_FUTURE().
+ * An iteration over futures in the order in which they end. You may stop at any point; it cancels
+ * nothing. Only one context at a time may use it.
  *
  *     rc = fl_as_completed_create(&done, f, n);          // check
  *     while ((rc = fl_as_completed_next_until(done, &i, deadline, NULL)) == 0)
@@ -274,8 +264,7 @@ typedef struct fl_as_completed fl_as_completed;
 
 /*
  * Creates an iteration over the `n` futures of the array `f`, with references of its own. A future
- * that is in the array twice is returned once, with its first index. The whole iteration takes O(n)
- * steps. Returns:
+ * that is in the array twice is returned once, with its first index. Returns:
  *   0        `*c` is the new iteration
  *   -ENOMEM  out of memory
  */
@@ -283,9 +272,8 @@ FL_API FL_MUST_CHECK int fl_as_completed_create(fl_as_completed **c, fl_future *
 
 /*
  * Waits until the next future has ended, and stores its index in the array in `*index`. Futures
- * that had ended before the iteration was created come first, in the order of the array. Both
- * functions block the calling context; a worker first runs pending tasks of the iteration in its
- * own executor, until one has ended. Returns:
+ * that ended before the iteration was created come first, in the order of the array. Both functions
+ * block the calling context. Returns:
  *   0           the future of `*index` has ended
  *   -ENODATA    all futures were returned
  *   -ECANCELED  the wait was cancelled; the iteration can go on

@@ -23,35 +23,32 @@ FL_BEGIN_DECLS
  *             rc = fl_group_error(&g);                        // the first error
  *
  * A member is a task, added by fl_group_submit(), or a fiber, added by fl_group_start()
- * (fairlead/fiber.h). Groups may be nested.
+ * (fairlead/fiber.h). All fibers of a group belong to one loop, on whose thread they are started.
+ * Groups may be nested.
  *
  * Life: a group begins with its first submit or start, even one that fails, or with
  * fl_group_token(). From then on it must not move, and one context must join it after its own last
- * submit or start. While the join waits, members of the group and other fibers of the joining
- * thread may still add members. A group may be used again after the join, unless its deadline has
- * passed. Its executor, and the cancel scope in which it began, must outlive the join. All-zero
- * memory is a group without an executor, which takes only fibers. Until the join, all fibers of a
- * group must belong to one loop, on whose thread they are started.
+ * submit or start. Members of the group, and other fibers of the joining thread, may add members
+ * while the join waits. After the join the group may be used again, unless its deadline has passed.
+ * Its executor, and the cancel scope in which it began, must outlive the join. All-zero memory is a
+ * group without an executor, which takes only fibers.
  *
- * Failure: a member fails if it ends with an error. However, once the group's token is cancelled,
- * members that end with -ECANCELED and tasks that a deadline ends have not failed. Neither has a
- * fiber that was cancelled itself (fl_fiber_cancel(), fl_loop_cancel()) and returns -ECANCELED. But
- * a task that ends with -ECANCELED because its executor was cancelled has failed. The first failure
- * cancels the others. Later ones only go to the log handler (tasks) or the error handler (fibers:
- * fl_fiber_set_error_handler()). A member that has joined a group of its own should return that
- * group's fl_group_error(), because FL_ETASK would count as a failure even after a cancel.
+ * Failure: a member fails if it ends with an error. The first failure cancels the other members,
+ * and later failures only go to the log handler (tasks) or the error handler (fibers:
+ * fl_fiber_set_error_handler()). A member that returns -ECANCELED after the group, or the fiber
+ * itself, was cancelled has not failed, and neither has a task that a deadline ends after the group
+ * was cancelled. However, a task that ends with -ECANCELED because its executor was cancelled has
+ * failed. A member that has joined a group of its own should return that group's fl_group_error(),
+ * because FL_ETASK is a failure even after a cancel.
  *
- * Cancelling: the group's cancel token is a child of the scope in which the group began, and the
- * parent of its members' tokens. So a cancel of that scope reaches all members. A cancelled task
+ * Cancelling: a cancel of the scope in which the group began reaches all members. A cancelled task
  * that is pending ends when the executor comes to it.
  *
- * If a worker of the group's thread executor joins, it first runs the tasks that it has submitted
- * to this group, the newest first, and to other groups that have begun within the joining task.
- * Then it counts as blocked (fairlead/blocking.h). Do not join while you hold a mutex that one of
- * these tasks locks.
+ * If a worker of the group's thread executor joins, it first runs pending tasks of the group that
+ * it has submitted itself. So do not join while you hold a mutex that one of these tasks locks.
  *
- * The type of a task may go when a join has returned, but a type with a drop hook must exist until
- * the executor has been freed.
+ * A task type with a drop hook must exist until the executor has been freed; others must exist
+ * until the join.
  */
 typedef struct fl_group {
 	fl_cancel_token token_;
@@ -73,9 +70,9 @@ typedef struct fl_group {
 
 /* clang-format off */
 /*
- * Initializes a group without members. With `executor` NULL, the group takes only fibers. With
- * FL_GROUP_INIT_UNTIL, the group accepts no members after its deadline, which also cancels those
- * that are left.
+ * Initializes a group without members. With `executor` NULL, the group takes only fibers. The
+ * deadline of FL_GROUP_INIT_UNTIL cancels the members that are left, and from then on the group
+ * accepts no others.
  */
 #define FL_GROUP_INIT(executor) FL__GROUP_INIT(executor, 0)
 #define FL_GROUP_INIT_UNTIL(executor, deadline) FL__GROUP_INIT(executor, (deadline).ns)
@@ -85,22 +82,20 @@ typedef struct fl_group {
 
 /*
  * Submits a task to the group's executor, as a member of the group. If the task succeeds, or keeps
- * its result (fl_task_keep_result()), `*result` has the result before a join returns; it is yours,
- * and no drop hook runs. Otherwise `*result` is unchanged. With `result` NULL the result is
+ * its result (fl_task_keep_result()), the result is in `*result` when a join returns. The result is
+ * yours, and no drop hook runs. Otherwise `*result` is unchanged. With `result` NULL the result is
  * dropped.
  *
  * In the `config` of fl_group_submit_with():
- *   deadline          is the deadline of this task, besides the group's. A task that it ends has
- *                     failed with -ETIMEDOUT, so the group cancels its other members.
+ *   deadline          is the deadline of this task. If it ends the task, the task has failed with
+ *                     -ETIMEDOUT, so the group cancels its other members.
  *   cancel            must be NULL, because the group's token cancels the task.
  *   backlog_deadline  limits the wait for a full backlog. The group's token ends this wait, too.
- *   on_end            is called with the task's future after `*result` was set. A join returns only
- *                     after the callback, and sees what it wrote. The callback must neither free
- *                     the future nor join.
+ *   on_end            is called with the task's future after `*result` was set. A join returns
+ *                     after the callback, which must neither free the future nor join.
  *
- * The calls do not wait for the task, except where fl_executor_submit() would wait or would run the
- * task itself. They panic if the group has no executor. After an error the argument is still yours.
- * Returns:
+ * The calls wait only where fl_executor_submit() would. They panic if the group has no executor.
+ * After an error the argument is still yours. Returns:
  *   0           the task is a member of the group
  *   -ECANCELED  the group, or the scope in which it began, was cancelled; a member has failed; or
  *               the group's deadline has passed
@@ -118,9 +113,8 @@ FL_API FL_MUST_CHECK int fl_group_submit_with(fl_group *g, const fl_task_type *t
  * block the calling context; fl_group_try_join() neither waits nor runs a task.
  *
  * If the caller is cancelled, fl_group_join() cancels the members, and still waits for them.
- * fl_group_join_until() instead gives up when `deadline` has passed or `cancel` (NULL: the caller's
- * scope) is cancelled, but not while it runs a task itself. The members run on, and the group must
- * be joined again.
+ * fl_group_join_until() gives up when `deadline` has passed or `cancel` is cancelled, unless it is
+ * just running a task itself. Then the members run on, and the group must be joined again.
  *
  *     while ((rc = fl_group_join_until(&g, fl_after(FL_MS(50)), NULL)) == -ETIMEDOUT)
  *             show_progress(fl_group_count(&g));
@@ -131,11 +125,11 @@ FL_API FL_MUST_CHECK int fl_group_submit_with(fl_group *g, const fl_task_type *t
  *                fl_group_error() says which, and fl_perror() prints it
  *   -EAGAIN      only fl_group_try_join(), not joined: members are left
  *   -ETIMEDOUT   only fl_group_join_until(), not joined: the deadline has passed
- *   -ECANCELED   only fl_group_join_until(), not joined: the token was cancelled. While members are
- *                left, another call with that token gives up at once, too
- *   -EDEADLK     not joined: the wait would never end. The caller is a member of the group, or runs
- *                within one, or its scope descends from the group's token. Or members need this
- *                thread, because their loop or executor runs them here, but the caller is neither a
+ *   -ECANCELED   only fl_group_join_until(), not joined: the token was cancelled. Another call with
+ *                that token also gives up at once
+ *   -EDEADLK     not joined: the wait would never end, because the caller is a member of the group
+ *                or runs within one; because its scope descends from the group's token; or because
+ *                members need this thread for their loop or executor, but the caller is neither a
  *                fiber of that loop nor a task of that executor
  *   -EOWNERDEAD  not joined: in a forked child, the executor is the parent's
  *
@@ -146,35 +140,33 @@ FL_API FL_MUST_CHECK int fl_group_join_until(fl_group *g, fl_time deadline, fl_c
 FL_API FL_MUST_CHECK int fl_group_try_join(fl_group *g);
 
 /*
- * Cancels all members, so that no member can be added until the group has been joined. The join
- * then returns 0, unless a member fails. Any thread may call this function until a join has
- * returned.
+ * Cancels all members. No member can be added until the group has been joined. The join then
+ * returns 0, unless a member fails. Any thread may call this function until a join has returned.
  */
 FL_API void fl_group_cancel(fl_group *g);
 
 /*
- * Returns how many members have not ended. A member that begins or ends meanwhile may be counted or
- * not. Memory order: after the result 0, the caller sees what the members wrote.
+ * Returns how many members have not ended. Memory order: after the result 0, the caller sees what
+ * the members wrote.
  */
 FL_API size_t fl_group_count(const fl_group *g);
 
 /*
- * These four say why a join has returned FL_ETASK and, before a join, which member has failed.
- * Their results are valid until the group begins again.
+ * Say why a join has returned FL_ETASK or, before a join, which member has failed. The results are
+ * valid until the group begins again.
  *
- * fl_group_error() returns the error of the first member that failed. If members were only ended
- * early, it returns -ETIMEDOUT if the group's deadline had passed, and otherwise -ECANCELED. It
- * returns 0 if there is no error.
+ * fl_group_error() returns the error of the first member that failed, or 0. If members were only
+ * ended early, it returns -ETIMEDOUT if the group's deadline had passed, and otherwise -ECANCELED.
  *
  * fl_group_message() returns the message of that member or, if it has none, the text of the error;
  * NULL without an error.
  *
- * fl_group_failed_name() returns the name of the failed fiber or task's type, which must still
- * exist; NULL if none has failed.
+ * fl_group_failed_name() returns the name of the failed fiber or of the task's type, which must
+ * still exist; NULL if none has failed.
  *
  * fl_group_failed_index() returns the index of the failed member, or SIZE_MAX if none has failed.
- * Members are counted from 0, in the order of their submits and starts since the last join. A
- * refused submit or start counts, too, unless the error was -EINVAL or -ENOTSUP.
+ * Submits and starts are counted from 0 since the last join, including refused ones, unless the
+ * error was -EINVAL or -ENOTSUP.
  */
 FL_API int fl_group_error(const fl_group *g);
 FL_API const char *fl_group_message(const fl_group *g);
@@ -183,9 +175,9 @@ FL_API size_t fl_group_failed_index(const fl_group *g);
 
 /*
  * Returns the group's cancel token, which is valid until the join. Use it for waits that must end
- * when a member fails or the group is cancelled. The call begins the group, so the group must be
- * joined afterwards. If you make the token the calling context's scope (fl_cancel_scope_set()), the
- * join makes its parent the scope again.
+ * when a member fails or the group is cancelled. The call begins the group, so you must join it
+ * afterwards. If the token is the calling context's scope (fl_cancel_scope_set()), the join makes
+ * its parent the scope again.
  */
 FL_API fl_cancel_token *fl_group_token(fl_group *g);
 
@@ -196,10 +188,7 @@ FL_API fl_cancel_token *fl_group_token(fl_group *g);
  */
 FL_API void fl_group_destroy(fl_group *g);
 
-/*
- * FL_ON_GROUP(&g) is an object for FL_WAIT_ANY(), ready while no member is left. A wait for it runs
- * no task.
- */
+/* FL_ON_GROUP(&g) is an object for FL_WAIT_ANY(), ready while no member is left. */
 #define FL_ON_GROUP(g) FL__ON(fl__on_group, (g))
 FL_API extern const fl_on_type fl__on_group;
 

@@ -27,23 +27,19 @@ FL_BEGIN_DECLS
  *     }
  *
  * A thread runs one loop at a time, and a loop always runs on the thread that ran it first. Only
- * that thread may call the functions that take a loop, unless their comment says otherwise. They
- * panic if the loop is NULL, except fl_loop_free().
+ * that thread may call the functions that take a loop, unless their comment says otherwise.
  *
  * The callbacks of a loop, for posts, timers and watches, run on the loop's thread, outside of
- * fibers, and may start fibers. A callback that waits delays the other callbacks, but no fiber, and
- * no cancel of a fiber.
+ * fibers, and may start fibers. They should not wait, because other callbacks are called only after
+ * they have returned.
  *
- * Functions that need the loop of the calling thread, or a fiber as the caller, return -ENOTSUP
- * without it, and the log says what needed it.
+ * Functions that need a running loop, or a fiber as their caller, otherwise return -ENOTSUP, and
+ * the log says what is missing.
  */
 typedef struct fl_loop fl_loop;
 
 typedef struct fl_loop_config {
-	/*
-	 * The bytes of a fiber's stack, including 16 KiB of guard. 0: 128 KiB. The size is raised
-	 * to 32 KiB, and rounded up to an odd number of pages.
-	 */
+	/* The bytes of a fiber's stack, including 16 KiB of guard, at least 32 KiB. 0: 128 KiB. */
 	size_t stack_size;
 	uintptr_t more_[4];
 } fl_loop_config;
@@ -52,9 +48,9 @@ typedef struct fl_loop_config {
  * Creates a loop, runs `function(arg)` as its first fiber, frees the loop, and returns the result
  * of `function`. Blocks the calling thread.
  *
- * When `function` has returned, the call cancels the fibers that are left, and waits for their
- * ends, and for the functions of fl_blocking_call(). Panics if a fiber of the loop was neither
- * joined, freed nor detached, or if a cancel token that was made in a fiber was not destroyed.
+ * When `function` has returned, the call cancels the fibers that are left, and waits for them and
+ * for the functions of fl_blocking_call(). Panics if a fiber of the loop was neither joined, freed
+ * nor detached, or if a cancel token that was made in a fiber was not destroyed.
  *
  * Returns the result of `function`; or, if `function` was not called:
  *   -EALREADY  the caller is a fiber or a callback of a loop
@@ -86,15 +82,12 @@ FL_API FL_MUST_CHECK int fl_loop_create(fl_loop **l, const fl_loop_config *confi
 FL_API FL_MUST_CHECK int fl_loop_run_on(fl_loop *l, fl_fiber_function *function, void *arg);
 
 /*
- * Frees a loop that does not run. Blocks the calling thread until the fibers have ended.
+ * Cancels the fibers of a loop that does not run, runs the loop until they have ended, and frees
+ * it. Pending calls of fl_loop_post() are made before, and callbacks of watches and timers may
+ * still be called. Blocks the calling thread.
  *
- * First it makes the pending calls of fl_loop_post(), cancels the fibers, runs the loop until they
- * have ended, and makes the calls that they have posted. Until then, callbacks of watches and
- * timers may be called, too. If there is no memory to run a loop that has never run, the pending
- * calls are dropped.
- *
- * Panics on a thread other than the one that ran the loop, in a fiber or a callback of any loop,
- * where fl_loop_run() does, and if fibers are left and there is no memory to run them.
+ * Panics on another thread than the one that ran the loop, in a fiber or a callback of any loop,
+ * where fl_loop_run() does, and if there is no memory to run the fibers that are left.
  */
 FL_API void fl_loop_free(fl_loop *l);
 
@@ -103,16 +96,16 @@ FL_API fl_loop *fl_loop_current(void);
 
 /*
  * Cancels every fiber that the loop has now, and does not wait for them. Any thread may call it
- * while the loop exists. However, the fibers of a group that began outside of the loop or under
- * FL_SHIELDED are cancelled only by fl_group_cancel().
+ * while the loop exists. Fibers of a group that began outside of the loop or under FL_SHIELDED are
+ * not cancelled; use fl_group_cancel().
  */
 FL_API void fl_loop_cancel(fl_loop *l);
 
 typedef void fl_loop_callback(void *arg);
 
 /*
- * Makes the loop call `function(arg)` on its thread later, and never inside of this call. Calls are
- * made in the order of their posts. Any thread may post while the loop exists. Returns:
+ * Makes the loop call `function(arg)` on its thread, after this call has returned. Calls are made
+ * in the order of their posts. Any thread may post while the loop exists. Returns:
  *   0        the call will be made
  *   -ENOMEM  out of memory
  *
@@ -126,9 +119,9 @@ FL_API FL_MUST_CHECK int fl_loop_post(fl_loop *l, fl_loop_callback *function, vo
  *     fl_loop_timer t = {0};
  *     fl_loop_timer_start(l, &t, fl_after(FL_MS(100)), report, NULL);
  *
- * Timers with the same deadline call in the order in which they were started. An all-zero timer is
- * not started. The callback may start the timer again, or free its memory. While a timer is
- * started, and its loop exists, its memory must not move or be freed.
+ * Timers with equal deadlines call in the order in which they were started. An all-zero timer is
+ * not started. While a timer is started, and its loop exists, its memory must not move or be freed.
+ * The callback may start the timer again, or free its memory.
  */
 typedef struct fl_loop_timer {
 	int64_t heap_[5];
@@ -137,15 +130,15 @@ typedef struct fl_loop_timer {
 } fl_loop_timer;
 
 /*
- * Starts the timer, or gives a started timer another deadline and callback. The deadline FL_FOREVER
- * stops the timer.
+ * Starts the timer, or gives a started timer another deadline and callback. With FL_FOREVER it
+ * never fires.
  */
 FL_API void fl_loop_timer_start(fl_loop *l, fl_loop_timer *t, fl_time deadline, fl_loop_callback *function, void *arg);
 
 /*
  * Stops the timer: it does not call its function unless it is started again. Returns:
  *   0          the timer was started
- *   -EALREADY  it was not: it has called its function, was cancelled, or was never started
+ *   -EALREADY  the timer was not started, for example because it has already called its function
  */
 FL_API int fl_loop_timer_cancel(fl_loop *l, fl_loop_timer *t);
 
@@ -156,9 +149,9 @@ FL_API int fl_loop_timer_cancel(fl_loop *l, fl_loop_timer *t);
  *     fl_loop_watch w = {0};
  *     int rc = fl_loop_watch_start(l, &w, fd, FL_FD_IN, on_input, NULL);
  *
- * fairlead/fd_events.h describes the events. An all-zero watch is not started. The callback may
- * change, stop and free the watch. A started watch must not move in memory, and must be stopped
- * before its descriptor is closed.
+ * fairlead/fd_events.h describes the events. An all-zero watch is not started. A started watch must
+ * not move in memory, and must be stopped before its descriptor is closed. The callback may change,
+ * stop and free the watch.
  */
 typedef struct fl_loop_watch fl_loop_watch;
 typedef void fl_loop_watch_callback(fl_loop_watch *w, int fd, unsigned events, void *arg);
@@ -182,8 +175,7 @@ struct fl_loop_watch {
  *                     such as /dev/null
  *   -EINVAL           `events` has a bit other than these, or `fd` is the descriptor that
  *                     fl_loop_fd() returns for this loop
- *   -ELOOP            `fd` is an epoll descriptor that watches this loop's, itself or through
- *                     others, or more deeply than the kernel allows
+ *   -ELOOP            `fd` is an epoll descriptor that watches this loop's, or is nested too deeply
  *   -ENOMEM, -ENOSPC  see "Codes" in fairlead/defs.h
  */
 FL_API FL_MUST_CHECK int fl_loop_watch_start(fl_loop *l, fl_loop_watch *w, int fd, unsigned events,
@@ -206,8 +198,7 @@ FL_API FL_MUST_CHECK int fl_loop_watch_change(fl_loop_watch *w, unsigned events)
 FL_API int fl_loop_watch_cancel(fl_loop_watch *w);
 
 /*
- * Returns a descriptor by which another event loop can embed this one. It is an epoll, which the
- * loop owns.
+ * Returns a descriptor by which another event loop can embed this one. The loop owns it.
  *
  *     fl_time deadline;
  *     int rc = fl_loop_run_once(l, &deadline);
@@ -227,25 +218,19 @@ FL_API int fl_loop_fd(const fl_loop *l);
  *   -EPERM     another thread has run the loop
  *   -ENOMEM    in the first iteration: out of memory for the stack of a signal handler
  *
- * Between two calls the fibers of the loop cannot run. If the caller then waits in a function of
- * this library, wait queues pass over these fibers: a lock, permit, item or signal goes to another
- * waiting context first. So the caller may wait for another thread, even if that thread is queued
- * behind a fiber. It should avoid two other kinds of waits:
- *
- * - A wait for something that a fiber is to do, or for what a fiber holds or was given before the
- *   caller fell asleep (an fl_rwlock, a permit, the wake for an item, a signal), may never end. An
- *   fl_mutex that was handed to a fiber goes to the next context that waits for it, but
- *   fl_mutex_try_lock() does not get it.
- * - During a wait by other means, such as read() or pthread_join(), other threads may wait behind a
- *   fiber until the next iteration.
+ * Between two calls the fibers of the loop cannot run. So the caller must not wait for what only a
+ * fiber can do, or for a lock, permit or item that a fiber holds or was given: the wait may never
+ * end. It may wait for other threads by functions of this library, because these hand locks,
+ * permits and items to waiters that can run, and pass over the fibers. During other waits, such as
+ * pthread_join(), other threads may have to wait behind a fiber until the next iteration.
  */
 FL_API FL_MUST_CHECK int fl_loop_run_once(fl_loop *l, fl_time *deadline);
 
 FL__SCOPED(fl_loop, fl_loop_free)
 
 /*
- * Runs `function(arg)` on a thread of the loop, waits for its end, and stores its result in
- * `*result`, which may be NULL. Blocks the calling fiber.
+ * Runs `function(arg)` on another thread, waits for its end, and stores its result in `*result`,
+ * which may be NULL. Blocks the calling fiber, while other fibers run.
  *
  *     static int compress(void *arg); // computes for a second
  *
@@ -253,12 +238,12 @@ FL__SCOPED(fl_loop, fl_loop_free)
  *     int rc = fl_blocking_call(compress, &image, &result); // other fibers run meanwhile
  *
  * Use it for a function that would hold up the loop, such as a blocking call or a long computation.
- * The function may use the caller's stack, because when the call returns, even after a cancel, the
- * function has ended or was never called.
+ * The function may use the caller's stack, because the call returns only when the function has
+ * ended, or will never be called.
  *
  * Returns:
- *   0                       the function has ended. This is also the result after a cancel or the
- *                           deadline, unless the function returned -ECANCELED
+ *   0                       the function has ended, even if it was cancelled or the deadline passed
+ *                           meanwhile
  *   -ECANCELED, -ETIMEDOUT  the wait was cancelled, or the deadline passed. Either the function was
  *                           not called, and `*result` is unchanged; or it returned -ECANCELED,
  *                           which is stored
@@ -268,14 +253,11 @@ FL__SCOPED(fl_loop, fl_loop_free)
  * Memory order: the call happens before the function, and the function happens before the return.
  *
  * A cancel or the deadline also cancels the function's scope: its waits return -ECANCELED, and
- * fl_cancel_token_is_requested(NULL) is true in it. A function that neither waits nor asks delays
- * the return of the call.
+ * fl_cancel_token_is_requested(NULL) is true in it. The call still waits for the function.
  *
  * Each loop has threads for these calls: at most 4 more than there are usable CPUs, and at most 32.
- * Further calls are pending, unless all threads sleep in waits of the library: then another one may
- * be started (fairlead/blocking.h). However, a function that hangs in the system, for example in
- * the read of a file whose server does not answer, keeps its thread. Submit such functions to an
- * executor of their own if there may be many.
+ * Further calls are pending. If many calls may hang in the system, for example in reads from a file
+ * server, submit them to an executor of their own.
  */
 FL_API FL_MUST_CHECK int fl_blocking_call_until(fl_fiber_function *function, void *arg, int *result, fl_time deadline,
                                                 fl_cancel_token *cancel);
@@ -285,20 +267,18 @@ FL_INLINE FL_MUST_CHECK int fl_blocking_call(fl_fiber_function *_function, void 
 }
 
 /*
- * fl_loop_debug() makes the library report fibers that hold up the loop, by a long computation or
- * by a wait outside of the library.
+ * fl_loop_debug() makes the library log a warning about fibers that hold up the loop, by a long
+ * computation or by a wait outside of the library.
  *
  *     int rc = fl_loop_debug(l, &(fl_loop_debug_config){.slow = FL_MS(100)});
  *
- * A report is a warning to the log handler (fairlead/error.h), which must not wait. It comes when
- * the fiber lets the next fiber run. To find a fiber that never does, list the fibers in gdb
- * (fairlead.py), or let a thread post a callback to the loop, and report when it has not run after
- * a while.
+ * The warning comes when the fiber lets the next fiber run. To find a fiber that never does, list
+ * the fibers in gdb (fairlead.py).
  */
 typedef struct fl_loop_debug_config {
 	/*
-	 * A fiber that has kept the thread for longer, in ns, is reported, and so are callbacks
-	 * that run in a row, together. 0: no reports.
+	 * A fiber that has kept the thread for longer is reported, and so are callbacks that
+	 * together have kept it for longer. 0: no reports.
 	 */
 	fl_duration slow;
 	uintptr_t more_[4];
@@ -306,8 +286,7 @@ typedef struct fl_loop_debug_config {
 
 /*
  * Switches the reports of slow fibers on, or changes their limit. A `config` that is NULL or
- * all-zero switches them off. While reports are on, each switch between fibers reads the clock.
- * Returns:
+ * all-zero switches them off. Returns:
  *   0        the reports are on, or off, as asked
  *   -EINVAL  `slow` is negative; the reports are off
  *   -ENOMEM  out of memory; the reports are off
@@ -316,8 +295,8 @@ FL_API FL_MUST_CHECK int fl_loop_debug(fl_loop *l, const fl_loop_debug_config *c
 
 /*
  * Prints the fibers of the loop to `out`, as a tree: each below the fiber that started it, with its
- * state and its 16 innermost frames. Blocks the calling thread while it writes. The caller must be
- * a fiber or a callback of the loop.
+ * state and its 16 innermost frames. The caller must be a fiber or a callback of the loop. Blocks
+ * the calling thread while it writes.
  */
 FL_API void fl_loop_dump(fl_loop *l, FILE *out);
 

@@ -19,14 +19,12 @@ FL_BEGIN_DECLS
  *
  *     rc = fl_parallel_for(pool, 0, n, scale, x, NULL);      // check
  *
- * The range is cut into at most 64 parts, or eight for each worker if that is more. An idle worker
- * takes over half of what another has left. A loop of 32 parts or more that seems to take less than
- * 20 microseconds is not shared.
+ * A loop that seems to take less than 20 microseconds is not shared.
  */
 typedef struct fl_parallel_config {
 	/*
-	 * The most numbers in a call of the body; 0 means that the library chooses. A loop looks
-	 * for a cancel or a failure between two calls.
+	 * The most numbers in a call of the body; 0 means that the library chooses. Only between
+	 * two calls does a loop look for a cancel or a failure.
 	 */
 	size_t grain;
 	fl_time deadline;        /* of the whole loop; FL_FOREVER means none */
@@ -36,28 +34,23 @@ typedef struct fl_parallel_config {
 } fl_parallel_config;
 
 /*
- * Calls body(state, from, to) for parts of the range from `begin` to `end` - 1. Each call processes
- * the numbers from `from` to `to` - 1. Together the calls process each number exactly once, in any
- * order, several at a time. fl_parallel_for() blocks the calling context until all have returned.
- * `config` may be NULL.
+ * Calls body(state, from, to) for parts of the range from `begin` to `end` - 1, several at a time.
+ * Each call processes the numbers from `from` to `to` - 1. Together the calls process each number
+ * exactly once, in any order. fl_parallel_for() blocks the calling context until all have returned.
  *
  * The loop makes at most fl_executor_workers() calls at a time, unless tasks block
- * (fairlead/blocking.h), and no two of them at a time have the same fl_executor_current_worker().
- * In a task of `e`, the loop runs on that task's worker and on idle workers. A thread that runs no
- * task takes the place of a worker until the loop ends, if `e` has started a worker and has a place
- * left. Otherwise it waits while workers run the loop; so it does if `e` has only one worker, or an
- * initializer.
+ * (fairlead/blocking.h), and no two of them at a time have the same fl_executor_current_worker(). A
+ * task of `e` that calls it takes part in the loop. So does a thread that runs no task, unless `e`
+ * has only one worker, an initializer, no place left, or no worker yet; then the thread only waits.
  *
  * The calls have a cancel scope, which is cancelled at the deadline and with `cancel`. A call fails
  * if it returns another value than 0, except -ECANCELED after a cancel of its scope. When a call
- * fails, others may still be running, and their scopes may be cancelled, but do not rely on that.
- * Returns:
+ * fails, no further calls begin, but others may still be running. Returns:
  *   0           all calls have returned 0, or the range is empty
  *   FL_ETASK    a call failed; no further call began once the loop had learned of it
  *   -ETIMEDOUT  the deadline passed, and some calls were not begun, or returned -ECANCELED
- *   -ECANCELED  the loop was cancelled, or its executor was (fl_executor_cancel(),
- *               fl_executor_cancel_pending(), fl_executor_terminate()), and some calls were not
- *               begun, or returned -ECANCELED
+ *   -ECANCELED  the loop or its executor was cancelled, and some calls were not begun, or returned
+ *               -ECANCELED
  *   -ENOTSUP    the executor's tasks do not see the caller's memory (no FL_CAP_BY_REFERENCE)
  *   other       an error of fl_executor_submit()
  *
@@ -68,17 +61,13 @@ FL_API FL_MUST_CHECK int fl_parallel_for(fl_executor *e, size_t begin, size_t en
                                          int (*body)(void *state, size_t from, size_t to), void *state,
                                          const fl_parallel_config *config);
 
-/*
- * A reduction says how to compute the value of a part, and how to combine the values of two parts.
- */
+/* A reduction says how to compute the value of a part, and how to combine two values. */
 typedef struct fl_reduction {
 	/*
 	 * The size of a value in bytes, up to FL_REDUCTION_MAX. Values are aligned as max_align_t.
 	 */
 	size_t size;
-	/*
-	 * The value of an empty part, which changes nothing when it is combined with another value.
-	 */
+	/* The value of an empty part, which changes nothing when it is combined with another. */
 	const void *identity;
 	/*
 	 * Adds the numbers `from` to `to` - 1 to `*value`, which is a copy of `identity` in the
@@ -96,9 +85,9 @@ typedef struct fl_reduction {
 
 /*
  * Computes one value from the numbers `begin` to `end` - 1, and stores it in `*value` if all calls
- * succeed. The parts are processed as in fl_parallel_for(). `combine` combines their values in the
- * order of the numbers. The parts may be different in each run. The call blocks the calling context
- * until all calls have returned. Returns:
+ * succeed. The parts are processed as in fl_parallel_for(), and may be different in each run.
+ * `combine` combines their values in the order of the numbers. Blocks the calling context until all
+ * calls have returned. Returns:
  *   0         `*value` is the value of the range
  *   FL_ETASK  a call failed, as in fl_parallel_for()
  *   -E2BIG    the value has more than FL_REDUCTION_MAX bytes
@@ -123,9 +112,8 @@ FL_API FL_MUST_CHECK int fl_parallel_reduce(fl_executor *e, size_t begin, size_t
  * and nothing else. So the caller may hold a lock that neither f nor g needs. f and g must not wait
  * for each other, and must not leave by longjmp() or pthread_exit().
  *
- * Wherever g runs, it has the caller's cancel scope, and is a part of the caller's task or
- * callback. So fl_executor_current(), and a call that returns -EDEADLK, return in g what they
- * return in the caller.
+ * Wherever g runs, it is a part of the caller's task: it has the caller's cancel scope and
+ * fl_executor_current().
  *
  * Calls may be nested to any depth, but only the outer 512 can be stolen from. Returns:
  *   0      f and g have returned 0
@@ -166,9 +154,9 @@ static inline FL_MUST_CHECK int fl_parallel_invoke(int (*_f)(void *), void *_a, 
  *     size_t n = moves_of(node, children);
  *     int rc = fl_parallel_invoke_all(search, children, n, sizeof children[0]);
  *
- * If a call fails, calls of later elements are not begun, and the cancel scopes of those that run
- * are cancelled. Calls of earlier elements go on. What fl_parallel_invoke() says of f and g holds
- * for each call. Returns:
+ * If a call fails, calls of later elements are not begun, and those that run are cancelled. Calls
+ * of earlier elements go on. What fl_parallel_invoke() says of f and g holds for each call.
+ * Returns:
  *   0        all calls have returned 0, or `n` is 0
  *   -EINVAL  `size` is 0, or an array of that size cannot exist; nothing was called
  *   other    what the call of the first element that failed has returned

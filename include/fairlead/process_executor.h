@@ -17,67 +17,61 @@ FL_BEGIN_DECLS
  *     if (rc == 0)
  *             rc = count_primes_map(pool, parts, 64, counts, NULL);
  *
- * Everything in fairlead/executor.h applies to a process executor.
+ * Everything in fairlead/executor.h applies to a process executor. docs/guide/processes.md is an
+ * introduction.
  *
  * Memory
  *
- * Arguments and results are copied, so pointers in them are not valid in the other process, but the
- * contents of an fl_bytes (fairlead/bytes.h) travel with it. Global variables are the worker's own.
- * To share large data without a copy, put them into a region: see `regions` of the config, and
- * fl_task_region(). If a task forks, the forked process must not write the result.
+ * Arguments and results are copied, so a pointer in them is not valid in the other process.
+ * However, an fl_bytes (fairlead/bytes.h) carries its contents with it. Global variables are the
+ * worker's own. To share large data without a copy, put them into a region: see `regions` of the
+ * config, and fl_task_region(). If a task forks, the forked process must not write the result.
  *
  * Tasks
  *
  * A task must be registered (FL_TASK). In a task, fl_executor_current() runs a nested task at once,
- * on the worker's stack. A submit to it returns -EOVERFLOW when that stack is nearly used up.
+ * on the worker's stack. A submit to it returns -EOVERFLOW when little of that stack is left.
  *
- * A task is started at most once, unless its type declares `max_attempts`. However, a task that
- * ends its worker after it has damaged the memory that the worker shares with this process may be
- * started up to four times.
+ * A task is started at most once, unless its type declares `max_attempts`, or it damages the memory
+ * that its worker shares with this process before it ends the worker.
  *
- * What a task prints to `stdout` is written when the task or, in a map (fl_executor_map(),
- * fl_imap), its chunk has ended and no other thread of the worker has `stdout` locked.
+ * What a task prints to `stdout` is written when the task or, in a map, its chunk has ended.
  *
  * Workers
  *
  * A worker is a daemon of the fork server (fairlead/process.h). It is started when a task needs it,
  * runs one task at a time, and ends with this process at the latest. It costs about 525 KiB of
- * shared memory, and four descriptors of this process. The executor stays sound whatever a worker
- * writes there (docs/security.md).
+ * shared memory, and four descriptors of this process. A worker cannot harm the executor, whatever
+ * it writes (docs/security.md).
  *
  * A worker has the attributes (fairlead/process.h) of the thread that made the first submit, and
- * later changes that the C library makes for all threads, such as setuid(). Later changes of
- * namespaces, cgroup, oom_score_adj, NUMA policy and security label are not noticed. Free the
- * executor before this process drops privileges ("The fork server" in fairlead/process.h).
+ * later changes that the C library makes for all threads, such as setuid(). Other later changes,
+ * for example of namespaces or cgroup, are not noticed. Free the executor before this process drops
+ * privileges ("The fork server" in fairlead/process.h).
  *
  * Memory of a worker
  *
- * `memory_max` in the config limits the anonymous memory of a worker that is resident (RssAnon in
- * /proc/PID/status): heap and stacks, but not files, regions and other shared memory. The kernel's
- * counter may be some MiB behind on machines with many CPUs.
+ * `memory_max` in the config limits the heap and the stacks of a worker that are resident (RssAnon
+ * in /proc/PID/status), but not files, regions and other shared memory.
  *
  * - A worker that has more after a task is replaced before its next task, and tasks that were
- *   waiting for it run in another worker. It looks at most once in 2 ms, so short tasks may run
- *   between two looks.
+ *   waiting for it run in another worker. It looks at most once in 2 ms, so short tasks may run in
+ *   between.
  * - A task that has run for 10 ms or more, and whose worker has more than twice `memory_max`, is
- *   ended within about 20 ms. Only this task fails, with -ENOMEM and the message "worker 4711
- *   (name-0) was killed: its task had passed twice the limit memory_max", and it is not tried again
+ *   ended within about 20 ms. Only this task fails, with -ENOMEM, and it is not tried again
  *   (`max_attempts`). An initializer is not ended in this way.
- * - In a map each chunk has one element, whatever `chunk` is, so that no element is ended for the
- *   memory that another one has kept.
- * - More than `memory_max` before the first task counts as a failed start or, after an initializer,
- *   as its failure, because another worker would have as much ("Failed starts" below).
+ * - In a map each chunk has one element, whatever `chunk` is.
+ * - A worker that has more than `memory_max` before its first task counts as a failed start or,
+ *   after an initializer, as a failure of the initializer ("Failed starts" below).
  *
  * Signals
  *
- * A worker blocks the signals that the creator of the executor blocks, except those of faults
- * (SIGSEGV, SIGBUS, SIGFPE, SIGILL, SIGTRAP, SIGSYS) and those that fl_signals_create() has
- * blocked.
+ * A worker blocks the signals that the creator of the executor blocks, except those of faults, such
+ * as SIGSEGV, and those that fl_signals_create() has blocked.
  *
- * Ctrl-C and SIGTERM do not end a worker, so that its parent decides. A worker has an empty handler
- * of SIGTSTP and of every signal whose default action would end it, except SIGKILL, SIGABRT and the
- * signals of faults. A program that a task executes has the default actions instead. Workers and
- * such programs ignore what this process ignores.
+ * Ctrl-C and SIGTERM do not end a worker, so that its parent decides; "Signals" in
+ * docs/in-your-process.md says by which handlers. A program that a task executes has the default
+ * actions instead. Workers and such programs ignore what this process ignores.
  *
  * Death of a worker
  *
@@ -86,8 +80,7 @@ FL_BEGIN_DECLS
  * Tasks that the worker had not started run on other workers, and a new worker replaces the dead
  * one.
  *
- * The message also says if the task has most likely used a pointer of this process. For that a
- * worker has a handler of SIGSEGV, unless the program has one, or ignores SIGSEGV.
+ * The message also says if the task has most likely used a pointer of this process.
  *
  * Deadlines
  *
@@ -95,32 +88,31 @@ FL_BEGIN_DECLS
  * with -ETIMEDOUT. If this process may not kill the worker, the task fails with -EPERM, and the
  * worker ends after its task.
  *
- * A worker that a signal has stopped (SIGSTOP, for example) keeps its task, and no log tells of
- * that. It waits, and so does a join of the executor, until SIGCONT continues the worker, or a
- * deadline, `task_timeout` or fl_executor_terminate() kills it.
+ * A worker that is stopped (SIGSTOP) keeps its task, until SIGCONT continues the worker, or a
+ * deadline, `task_timeout` or fl_executor_terminate() kills it. A join of the executor waits for
+ * it.
  *
  * Failed starts
  *
  * If a worker cannot be started, or ends before it is ready, the executor tries again after 1 to
  * 128 ms. After ten failures in a row, if no other worker takes tasks, the pending tasks fail with
- * the error of the last start, or with -EOWNERDEAD if its worker ended before it was ready. Later
- * tasks have ten tries of their own.
+ * the error of the last start, or with -EOWNERDEAD if its worker ended. Later tasks have ten tries
+ * of their own.
  *
  * The executor breaks (-ENOTRECOVERABLE) if the initializer fails. If no other worker takes tasks,
  * it also breaks in two cases:
  *
  * - The initializer ends its worker ten times in a row, and none of these ends is a SIGKILL from
- *   outside the executor.
- * - Ten starts in a row fail with codes that say that no start can succeed: this program cannot be
- *   executed (-ENOENT, -ENOTDIR, -EACCES, -ELOOP, -ENOEXEC, -ENOTSUP), or the system lacks
- *   memfd_create() or pidfd_open() (-ENOSYS).
+ *   outside.
+ * - Ten starts in a row fail with an error that is permanent: this program cannot be executed
+ *   (-ENOENT, -ENOTDIR, -EACCES, -ELOOP, -ENOEXEC, -ENOTSUP), or the system lacks memfd_create() or
+ *   pidfd_open() (-ENOSYS).
  *
  * Threads
  *
  * A future's callbacks, and the hook `drop_arg` of its task, run on the executor's own thread, or
  * on the thread that ends the executor or cancels the task before it has started. They must not
- * wait for tasks of the same executor. A callback that is registered after the end of the task runs
- * at once, on the registering thread. The hook `drop_result` runs on the thread that frees the
+ * wait for tasks of the same executor. The hook `drop_result` runs on the thread that frees the
  * future.
  */
 
@@ -142,8 +134,7 @@ FL_BEGIN_DECLS
  *   -ENOENT   the initializer is not registered
  *   -EEXIST   another task has the initializer's name
  *
- * A submit to a process executor returns the following codes in addition to those of
- * fl_executor_submit():
+ * A submit to a process executor may also return:
  *   -ENOENT           the task is not registered here under its name
  *   -EEXIST           another task is registered under its name: see fl_task_register()
  *   -EAGAIN           the executor's own thread cannot be started

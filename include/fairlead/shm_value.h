@@ -18,12 +18,13 @@ FL_BEGIN_DECLS
  *     int rc = shared_totals_set(t, now);
  *     rc = shared_totals_update(t, add_one, arg); // int add_one(struct totals *t, void *arg)
  *
- * A process that is killed while it changes the value has changed all of it, or nothing. The type
- * must have no pointers.
+ * If a process is killed while it changes the value, all of the value has changed, or nothing. The
+ * type must have no pointers.
  *
- * An update calls the function with a copy, without a lock, and then stores the copy. If the value
- * has changed meanwhile, it begins again. If the function does not return 0, the update stores
- * nothing and returns that result. Otherwise it returns what fl_shm_value_set() returns.
+ * An update calls the function with a copy of the value, and then stores the copy. No lock is held,
+ * so if the value has changed meanwhile, the update begins again. If the function does not return
+ * 0, the update stores nothing and returns that result. Otherwise it returns what
+ * fl_shm_value_set() returns.
  *
  * Memory order: what was written before a set happens before the return of a get that gets its
  * value.
@@ -37,17 +38,16 @@ FL__ASSERT_SIZE(fl_shm_value, 48);
 
 /*
  * Copies the value to `*value`, and returns the count of changes, for fl_shm_value_set_if(). It
- * takes no lock, works in a read-only region, and copies again if the value has changed meanwhile.
- * Behind `v` there must be two copies of `size` bytes, each rounded up to a multiple of 8, as
- * FL_SHM_VALUE_OF lays them out.
+ * takes no lock, and works in a read-only region. Two copies of `size` bytes must follow `v`, each
+ * rounded up to a multiple of 8, as FL_SHM_VALUE_OF lays them out.
  */
 FL_API uint32_t fl_shm_value_get(const fl_shm_value *v, void *value, size_t size);
 
 /*
- * Sets the value. The call waits for other sets of the value, for ten seconds at most. Returns:
+ * Sets the value. Waits for other sets of the value, for ten seconds at most. Returns:
  *   0           the value is set
- *   -ETIMEDOUT  another set has lasted ten seconds: its process is stopped (SIGSTOP), or the memory
- *               is damaged
+ *   -ETIMEDOUT  another set has lasted ten seconds, because its process is stopped (SIGSTOP), or
+ *               the memory is damaged
  *   -EBADMSG    the memory is damaged
  */
 FL_API FL_MUST_CHECK int fl_shm_value_set(fl_shm_value *v, const void *value, size_t size);
@@ -112,7 +112,8 @@ FL_API FL_MUST_CHECK int fl_shm_value_set_if(fl_shm_value *v, uint32_t changes, 
  *     accounts_at(&a, to)->balance += amount;
  *
  * The functions do not lock the mutex. Several threads may call them at the same time, except
- * create, attach and destroy. No write to the region by another process can make the array longer.
+ * create, attach and destroy. The length cannot change, whatever another process writes to the
+ * region.
  */
 typedef struct fl_shm_array {
 	fl_shm *region_;
@@ -121,8 +122,8 @@ typedef struct fl_shm_array {
 } fl_shm_array;
 
 /*
- * Makes an array of `n` zeroed items of `item_size` bytes in `region`, and the handle `a`. The call
- * waits for the region's allocator, for ten seconds at most. Returns:
+ * Makes an array of `n` zeroed items of `item_size` bytes in `region`, and the handle `a`. Waits
+ * for the region's allocator, for ten seconds at most. Returns:
  *   0           the array was made
  *   -EINVAL     `n` or `item_size` is 0
  *   -ENOMEM     the region has no free block that is large enough
@@ -140,8 +141,8 @@ FL_API FL_MUST_CHECK int fl_shm_array_create(fl_shm_array *a, fl_shm *region, si
 FL_API FL_MUST_CHECK int fl_shm_array_attach(fl_shm_array *a, fl_shm *region, fl_shm_offset offset, size_t item_size);
 
 /*
- * Frees the array, which no context may use any more. A second destroy, through another handle,
- * does what a second fl_shm_block_free() does.
+ * Frees the array, which no context may use any more. A second destroy, through another handle, is
+ * a bug, as a second fl_shm_block_free() is.
  */
 FL_API void fl_shm_array_destroy(fl_shm_array *a);
 
@@ -152,8 +153,8 @@ FL_API fl_shm_offset fl_shm_array_offset(const fl_shm_array *a);
 FL_API size_t fl_shm_array_length(const fl_shm_array *a);
 
 /*
- * Returns the address of the item `i`. `item_size` must be that of the array. It panics if `i` is
- * too large. It orders no memory accesses.
+ * Returns the address of the item `i`. `item_size` must be that of the array. Panics if `i` is too
+ * large. It orders no memory accesses.
  */
 FL_API void *fl_shm_array_at(const fl_shm_array *a, size_t i, size_t item_size);
 

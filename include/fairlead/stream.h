@@ -31,16 +31,14 @@ FL_BEGIN_DECLS
  * Loop and fibers
  *
  * A stream belongs to the loop on which it was created, and must be freed before that loop. Only
- * the loop's thread may call its functions, and only fibers of the loop may call those that block.
- * Callbacks may call the others, such as the try forms. At most one fiber at a time may read, and
- * at most one may write. A fiber whose calls never have to wait still yields from time to time.
+ * the loop's thread may call its functions, and only fibers may call those that block. One fiber
+ * may read while another one writes, but no two fibers may read, or write, at the same time.
  *
  * Reading and writing
  *
- * A read up to a delimiter may receive more bytes than it returns, and the next read gets them. A
- * read that fails, times out or is cancelled consumes nothing: the next read gets what it has
- * received (fl_stream_got() describes the one exception). A write that fails, times out or is
- * cancelled may have written fl_stream_written() bytes.
+ * A read that fails, times out or is cancelled consumes nothing, so the next read gets what has
+ * come (fl_stream_got() describes the one exception). A write that fails, times out or is cancelled
+ * may have written fl_stream_written() bytes.
  *
  * Results
  *
@@ -56,23 +54,24 @@ FL_BEGIN_DECLS
  *   -EINVAL        the caller may not make this call (see "Loop and fibers"), or a size is above
  *                  PTRDIFF_MAX
  *
- * An error of the connection (-ECONNRESET to -EHOSTUNREACH in this list) is permanent: later writes
- * return it, and so do later reads, once they have returned the bytes in the stream. However, reads
- * after the end of the stream return 0. fl_stream_abort() drops the bytes in the stream.
+ * After -ECONNRESET, -ECONNABORTED or an error of the network the connection stays broken: later
+ * writes return the same error, and so do reads, once they have returned the bytes that had come.
+ * After fl_stream_abort() these bytes are dropped. Reads after the end of the stream still return
+ * 0.
  */
 typedef struct fl_stream fl_stream;
 
 /*
- * A stream buffers at most this many bytes that nobody has read yet. If a larger read fails,
- * everything that it has received stays buffered, even above this limit.
+ * A stream buffers at most this many bytes that nobody has read yet, or more if a larger read has
+ * failed.
  */
 #define FL_STREAM_LIMIT 65536u
 #define FL_STREAM_FDS_MAX 253u /* descriptors of one send: the system's limit */
 
 /*
- * Creates a stream on the loop that the calling thread runs. The stream owns the descriptor `fd`;
- * after an error the caller still owns it. The call makes `fd` close-on-exec, unless it is 0, 1 or
- * 2, and sets TCP_NODELAY for TCP. Returns:
+ * Creates a stream of the descriptor `fd` on the loop that the calling thread runs. The stream owns
+ * `fd`; after an error you still own it. The call makes `fd` close-on-exec, unless it is 0, 1 or 2,
+ * and sets TCP_NODELAY for TCP. Returns:
  *   0                   the stream was created
  *   -EBADF              `fd` is not open
  *   -EPERM              `fd` is a regular file, a directory, or a device such as /dev/null: use
@@ -82,9 +81,9 @@ typedef struct fl_stream fl_stream;
  *   -ENOMEM, -ENOSPC, -ENOTSUP
  *                       see "Codes" in fairlead/defs.h
  *
- * A blocking `fd` stays blocking, because the stream of a pipe or terminal opens the file again
- * through /proc. However, a terminal that cannot be opened again, such as the master of a
- * pseudo-terminal, and a device that is not a terminal become non-blocking.
+ * A blocking `fd` stays blocking, which matters for a descriptor that other processes use, such as
+ * standard input. Only the master of a pseudo-terminal, and devices other than terminals, become
+ * non-blocking.
  */
 FL_API FL_MUST_CHECK int fl_stream_from_fd(fl_stream **s, int fd);
 
@@ -102,19 +101,17 @@ FL_API FL_MUST_CHECK int fl_stream_pair(fl_stream *ends[2]);
  *
  * Panics while a fiber reads or writes.
  *
- * A close of a TCP connection can reset it, so that the peer loses written bytes. Where this may
- * happen, the call only ends the writing side. The loop then drops what the peer still sends, and
- * closes the connection when the peer ends its side, the connection breaks, 5 s have passed, 256
- * later connections wait in the same way, or the loop is freed. However, the connection is closed
- * at once if memory or watched descriptors run out, and after a call of fl_stream_fd(): read such a
- * stream to its end before you free it.
+ * If the peer of a TCP connection is still sending, closing could destroy the bytes that you wrote
+ * last. The library then closes the connection in the background, when the peer has ended its side
+ * or after 5 s at the latest. It closes at once if fl_stream_fd() was called: read such a stream to
+ * its end before you free it.
  */
 FL_API void fl_stream_free(fl_stream *s);
 
 /*
  * Ends the use of the stream in both directions at once. Reads and writes, also those in progress,
- * return -ECONNABORTED. The peer of a socket reads the bytes that were written, then the end. The
- * peer of a pipe or a device sees nothing before the stream is freed.
+ * return -ECONNABORTED. The peer of a socket reads the bytes that were written, then the end; the
+ * peer of a pipe or a device notices nothing until the stream is freed.
  */
 FL_API void fl_stream_abort(fl_stream *s);
 
@@ -134,15 +131,11 @@ FL_INLINE FL_MUST_CHECK ssize_t fl_stream_read_some(fl_stream *_s, void *_buffer
 	return fl_stream_read_some_until(_s, _buffer, _size, FL_FOREVER, NULL);
 }
 
-/*
- * Does the same as fl_stream_read_some(), but returns -EAGAIN if there are no bytes, and never
- * waits.
- */
+/* Does the same as fl_stream_read_some(), but returns -EAGAIN instead of waiting. */
 FL_API FL_MUST_CHECK ssize_t fl_stream_try_read_some(fl_stream *s, void *buffer, size_t size);
 
 /*
- * Reads `size` bytes, or fewer if the stream ends before. Blocks the calling fiber until they have
- * come.
+ * Reads `size` bytes, or fewer if the stream ends before. Blocks the calling fiber.
  *
  *     ssize_t n = fl_stream_read_exactly(s, &head, sizeof head);
  *     if (n < (ssize_t)sizeof head)
@@ -163,8 +156,8 @@ FL_INLINE FL_MUST_CHECK ssize_t fl_stream_read_exactly(fl_stream *_s, void *_buf
 }
 
 /*
- * Reads up to and including the first `delimiter`, which is `delimiter_size` bytes. At the end of
- * the stream, reads the rest. Blocks the calling fiber until the bytes have come. Returns:
+ * Reads up to and including the first `delimiter`, which is `delimiter_size` bytes, or to the end
+ * of the stream. Blocks the calling fiber. Returns:
  *   > 0        the number of bytes. They end with the delimiter, except at the end of the stream
  *   0          the end of the stream
  *   -EMSGSIZE  the next `size` bytes, or FL_STREAM_LIMIT bytes, have no delimiter
@@ -182,9 +175,8 @@ FL_INLINE FL_MUST_CHECK ssize_t fl_stream_read_delimited(fl_stream *_s, void *_b
 }
 
 /*
- * Reads a line with its newline, which the last line of a stream may lack, and stores a NUL behind
- * it. The NUL is one of the `size` bytes, but not counted in the result. Blocks the calling fiber
- * until the line has come. Returns:
+ * Reads a line with its newline, which the last line may lack, and stores a NUL after it. The NUL
+ * is one of the `size` bytes, but is not counted in the result. Blocks the calling fiber. Returns:
  *   > 0        the number of bytes before the NUL
  *   0          the end of the stream
  *   -EMSGSIZE  the next `size` - 1 bytes, or FL_STREAM_LIMIT bytes, have no newline
@@ -210,22 +202,20 @@ FL_INLINE FL_MUST_CHECK ssize_t fl_stream_read_line(fl_stream *_s, char *_line, 
 
 /*
  * Returns how many bytes the last read has left in the caller's buffer, because there was no memory
- * to keep them in the stream. The result is above 0 only if that read returned -ENOMEM, and was
- * fl_stream_receive_fds(), or fl_stream_read_exactly() of more than FL_STREAM_LIMIT bytes. A
- * refused call does not count as a read (see fl_stream_written()).
+ * to keep them in the stream. It can be above 0 only after fl_stream_receive_fds(), or
+ * fl_stream_read_exactly() of more than FL_STREAM_LIMIT bytes, has returned -ENOMEM.
  */
 FL_API size_t fl_stream_got(const fl_stream *s);
 
 /*
- * Writes all `size` bytes. Blocks the calling fiber while the system has no space for them
- * (back-pressure).
+ * Writes all `size` bytes. Blocks the calling fiber while the system has no space for them.
  *
  *     int rc = fl_stream_write(s, "hello\n", 6);
  *     if (rc != 0)
  *             return rc;
  *
  * Returns:
- *   0                       the system has the bytes, but the peer may not have received them yet
+ *   0                       the system has the bytes
  *   -ETIMEDOUT, -ECANCELED  the wait ended early; fl_stream_written() bytes were written
  *   -EPIPE                  fl_stream_close_write() was called before, or the peer no longer reads
  *   -ENOMEM, other          see "Results" in fairlead/stream.h
@@ -238,7 +228,7 @@ FL_INLINE FL_MUST_CHECK int fl_stream_write(fl_stream *_s, const void *_data, si
 }
 
 /*
- * Writes the bytes for which the system has space, at most `size`, and never waits. Returns:
+ * Writes the bytes for which the system has space, at most `size`. Returns:
  *   >= 0           the number of bytes that were written. 0 only if `size` is 0
  *   -EAGAIN        there is no space for a byte
  *   -EPIPE, other  an error of fl_stream_write()
@@ -247,7 +237,7 @@ FL_API FL_MUST_CHECK ssize_t fl_stream_try_write(fl_stream *s, const void *data,
 
 /*
  * Does the same as fl_stream_write() for `n` parts, which are written in their order as one write.
- * Returns the same, too: 0, -ETIMEDOUT, -ECANCELED, -EPIPE, -ENOMEM, or another of those errors.
+ * Returns the same: 0, -ETIMEDOUT, -ECANCELED, -EPIPE, -ENOMEM, or another of those errors.
  */
 FL_API FL_MUST_CHECK int fl_stream_writev_until(fl_stream *s, const struct iovec *parts, size_t n, fl_time deadline,
                                                 fl_cancel_token *cancel);
@@ -260,8 +250,8 @@ FL_INLINE FL_MUST_CHECK int fl_stream_writev(fl_stream *_s, const struct iovec *
  * Writes 1 or more bytes, and sends `n` descriptors with them, over a Unix socket. Blocks the
  * calling fiber while the system has no space.
  *
- * You keep the descriptors. The receiver gets duplicates with the first byte. After -EINVAL,
- * -EBADF, -EBUSY, -ENOTSUP and -ETOOMANYREFS they were not sent. After any other error on a socket,
+ * The receiver gets duplicates of the descriptors with the first byte. You keep yours. After
+ * -EINVAL, -EBADF, -EBUSY, -ENOTSUP and -ETOOMANYREFS they were not sent; after any other error
  * they were sent if fl_stream_written() is not 0.
  *
  * Returns:
@@ -286,12 +276,12 @@ FL_INLINE FL_MUST_CHECK int fl_stream_send_fds(fl_stream *_s, const void *_data,
  * Reads the bytes that are available, at most `size`, and the descriptors that have come with them.
  * Blocks the calling fiber while there are no bytes.
  *
- * The descriptors are yours, and close-on-exec. `*n` is the capacity of `fds` before the call, and
- * their number afterwards, which is 0 after an error.
+ * The descriptors are yours, and close-on-exec. Before the call, `*n` is the capacity of `fds`;
+ * afterwards it is the number of descriptors, which is 0 after an error.
  *
- * One call returns the descriptors of at most one send, but its bytes may begin with those of
- * earlier sends, so the bytes must say which message has descriptors. Read such a stream only by
- * this function: other reads close the descriptors that they receive.
+ * A call returns the descriptors of at most one send, but its bytes may begin with those of earlier
+ * sends, so the message itself must say whether it has descriptors. Read such a stream only by this
+ * function, because other reads close the descriptors that they receive.
  *
  * Returns:
  *   > 0        the number of bytes
@@ -314,15 +304,14 @@ FL_INLINE FL_MUST_CHECK ssize_t fl_stream_receive_fds(fl_stream *_s, void *_buff
 
 /*
  * Returns how many bytes the last write has passed to the system, even if it has failed or is still
- * going on. A call that was refused before it began does not count as a write: -EBUSY; -EINVAL for
- * its caller, a size or the number of descriptors; -EBADF for a stream that is not open for
- * writing; -EPIPE for a closed pipe.
+ * going on. A call that was refused at once, for example with -EBUSY or -EINVAL, does not count as
+ * a write.
  */
 FL_API size_t fl_stream_written(const fl_stream *s);
 
 /*
  * Ends the writing side: the peer reads the bytes that were written, then the end. Reads still
- * work. The call may be repeated. Returns:
+ * work. Returns:
  *   0         the writing side is ended
  *   -EBUSY    a fiber writes
  *   -EPIPE    the connection is gone already
@@ -334,15 +323,14 @@ FL_API FL_MUST_CHECK int fl_stream_close_write(fl_stream *s);
 
 /*
  * Returns the descriptor of the stream, which the stream still owns; or -1 if
- * fl_stream_close_write() has closed a pipe. The descriptor is blocking, unless fl_stream_from_fd()
- * got it non-blocking or made it so. After this call, fl_stream_free() closes the descriptor at
+ * fl_stream_close_write() has closed a pipe. Afterwards, fl_stream_free() closes the descriptor at
  * once.
  */
 FL_API int fl_stream_fd(fl_stream *s);
 
 /*
- * Stores the peer's address in `*a`. The `size` of the address is 0 if the peer is an unnamed Unix
- * socket, or the stream is not a socket. Returns:
+ * Stores the peer's address in `*a`. Its `size` is 0 if the peer is an unnamed Unix socket, or the
+ * stream is not a socket. Returns:
  *   0          the address was stored
  *   -ENOTCONN  the connection is gone
  */
@@ -354,8 +342,8 @@ FL_API FL_MUST_CHECK int fl_stream_local_address(const fl_stream *s, fl_address 
 /* What fl_stream_peer_credentials() stores about the process at the other side of a Unix socket. */
 typedef struct fl_peer_credentials {
 	/*
-	 * 0 if the process is not in this PID namespace. Do not check rights by it, because another
-	 * process may have the number by now.
+	 * 0 if the process is not in this PID namespace. Do not decide rights by it: another
+	 * process may have this number by now.
 	 */
 	pid_t pid;
 	uid_t uid; /* the effective user */
@@ -371,9 +359,8 @@ typedef struct fl_peer_credentials {
 FL_API FL_MUST_CHECK int fl_stream_peer_credentials(const fl_stream *s, fl_peer_credentials *peer);
 
 /*
- * Makes a pidfd of the process that fl_stream_peer_credentials() names. It becomes readable once
- * the process has ended, so wait for it by fl_fd_wait(). It is close-on-exec, and you close it.
- * Returns:
+ * Makes a pidfd of the process that fl_stream_peer_credentials() names. It becomes readable when
+ * the process ends, for fl_fd_wait(). It is close-on-exec, and you close it. Returns:
  *   >= 0              the descriptor
  *   -ENOTSUP          the stream is not a Unix socket, or the system is older than Linux 6.5
  *   -ESRCH            the process has ended and was reaped, on a system before Linux 6.16
