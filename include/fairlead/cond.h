@@ -9,7 +9,7 @@
 FL_BEGIN_DECLS
 
 /*
- * At a condition variable, contexts (threads or fibers) wait until another context has changed
+ * At a condition variable, contexts (threads or fibers) wait until another one has changed
  * something.
  *
  *     FL_LOCKED(&lock);
@@ -17,17 +17,16 @@ FL_BEGIN_DECLS
  *             if ((rc = fl_cond_wait(&changed, &lock)) != 0)
  *                     return rc;
  *
- * A condition variable has the size of a pointer, and all-zero memory is one without waiters. All
- * contexts that wait at one time must use the same fl_mutex. A recursive mutex (fl_rmutex) does not
- * work, because the wait could undo only one of its owner's locks.
+ * A condition variable is as large as a pointer, and all-zero memory is one without waiters. All
+ * contexts that wait at one time must use the same fl_mutex. It must not be a recursive one
+ * (fl_rmutex), because the wait could undo only one of its owner's locks.
  *
  * A signal wakes the context that has waited longest (but see fl_loop_run_once(), fairlead/loop.h),
  * and there are no spurious wakeups. Check the predicate in a loop all the same, because another
- * context may change the data between the signal and the return of the wait.
+ * context may change the data before the wait returns.
  *
- * Every wait returns with the mutex locked, whatever its result, and neither its deadline nor a
- * cancel limits how long it waits for the mutex. A waiter that times out or is cancelled has
- * consumed no signal.
+ * Every wait returns with the mutex locked, whatever its result. Neither its deadline nor a cancel
+ * limits how long it waits for the mutex.
  */
 typedef struct fl_cond {
 	uintptr_t word_;
@@ -46,14 +45,14 @@ FL_INLINE void fl_cond_init(fl_cond *_c)
 
 /*
  * Ends the life of `c`, for which no context may wait (fairlead/defs.h, "Destroy"). A context that
- * has been woken no longer waits, even if its wait has not yet returned.
+ * has been woken no longer counts as waiting.
  */
 FL_API void fl_cond_destroy(fl_cond *c);
 
 /*
  * Unlocks `m` and waits as one atomic step, so that no signal is lost in between, and locks `m`
  * again when a signal wakes the caller. Both functions block the calling context, and panic if `m`
- * is not locked. Both return with `m` locked:
+ * is not locked. Return with `m` locked:
  *   0           a signal woke the caller
  *   -ECANCELED  the wait was cancelled
  *   -ETIMEDOUT  the deadline passed
@@ -64,9 +63,8 @@ FL_API FL_MUST_CHECK int fl_cond_wait_until(fl_cond *c, fl_mutex *m, fl_time dea
 
 /*
  * Waits until `predicate(arg)` is true. It calls the predicate with `m` locked, first at once and
- * then after each wait, even after one that timed out or was cancelled. Both functions block the
- * calling context, return with `m` locked, and panic if they have to wait and `m` is not locked.
- * Returns:
+ * then after each wait. Both functions block the calling context, return with `m` locked, and panic
+ * if they have to wait and `m` is not locked. Returns:
  *   0           the predicate is true
  *   -ECANCELED  the wait was cancelled, and the predicate is false
  *   -ETIMEDOUT  the deadline passed, and the predicate is false

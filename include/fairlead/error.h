@@ -32,8 +32,8 @@ FL_API const char *fl_error_name(int rc);
 FL_API const char *fl_error_text(int rc);
 
 /*
- * Prints `what` and the result `rc` as a line on standard error, and returns EXIT_FAILURE. It may
- * block on standard error.
+ * Prints `what` and the result `rc` as a line on standard error, on which it may block. Returns
+ * EXIT_FAILURE.
  *
  *     rc = fl_thread_executor_create(&pool, NULL);
  *     if (rc != 0)

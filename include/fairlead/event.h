@@ -17,14 +17,12 @@ FL_BEGIN_DECLS
  *     fl_event_set(&ready);                   // in one thread
  *     rc = fl_event_wait(&ready);             // in any number of others; check
  *
- * An event has 4 bytes. All-zero memory is an event that is not set. An event of FL_EVENT_INIT
- * stays set until it is reset. An auto-reset event (FL_EVENT_AUTO_INIT) is also reset by each wait
- * that returns, so two sets before that wait count as one. A wait that times out or is cancelled
- * resets nothing. The wait queue is FIFO.
+ * An event is 4 bytes. All-zero memory is an event that is not set. An event of FL_EVENT_INIT stays
+ * set until it is reset. An auto-reset event (FL_EVENT_AUTO_INIT) is also reset by each wait that
+ * succeeds, so two sets before that wait count as one. The wait queue is FIFO.
  *
  * Memory order: a context that sees the event set acquires what fl_event_set() released. A waiter
- * that was woken may free the event, because the last access of fl_event_set() is the instruction
- * that sets it.
+ * that was woken may free the event, even if fl_event_set() has not returned.
  */
 typedef struct fl_event {
 	uint32_t word_;
@@ -55,16 +53,15 @@ FL_API void fl_event_destroy(fl_event *e);
 
 /*
  * Sets `e`, and wakes all contexts that wait for it, even if `e` is reset at once. An auto-reset
- * event with waiters is handed over to the first of them, so that the others wait on, and
- * fl_event_is_set() returns false. Without waiters, `e` stays set for the next wait. The call is a
- * release even if `e` is set already.
+ * event instead wakes only the first waiter, and is then not set. Without waiters, `e` stays set
+ * for the next wait. The call is a release even if `e` is set already.
  */
 FL_API void fl_event_set(fl_event *e);
 
 /*
- * Makes `e` not set. Waiters that were woken before stay woken. Memory order: the call acquires
- * what the sets that it undoes released. So a consumer that resets the event, looks for work, and
- * waits if there is none, misses no work.
+ * Makes `e` not set. Waiters that were woken before stay woken. Memory order: acquires what the
+ * sets that it undoes released. So a consumer that resets the event, looks for work, and waits if
+ * there is none, misses no work.
  */
 FL_API void fl_event_reset(fl_event *e);
 
@@ -89,8 +86,8 @@ FL_INLINE FL_MUST_CHECK int fl_event_wait(fl_event *_e)
 
 /*
  * FL_ON_EVENT(&e) is an object for FL_WAIT_ANY(), ready while `e` is set. The wait may miss a set
- * that is reset at once. It does not reset an auto-reset event; fl_event_wait_until() with
- * FL_NO_WAIT does.
+ * that is reset at once. To reset an auto-reset event afterwards, call fl_event_wait_until() with
+ * FL_NO_WAIT.
  */
 #define FL_ON_EVENT(e) FL__ON(fl__on_event, (e))
 FL_API extern const fl_on_type fl__on_event;

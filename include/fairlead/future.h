@@ -151,10 +151,7 @@ typedef void fl_future_callback(fl_future *f, void *arg);
  */
 FL_API FL_MUST_CHECK int fl_future_on_end(fl_future *f, fl_future_callback *callback, void *arg);
 
-/*
- * FL_ON_FUTURE(f) is an object for FL_WAIT_ANY(), ready when the task has ended. The wait does not
- * run the task itself.
- */
+/* FL_ON_FUTURE(f) is an object for FL_WAIT_ANY(), ready when the task has ended. */
 #define FL_ON_FUTURE(f) FL__ON(fl__on_future, (f))
 FL_API extern const fl_on_type fl__on_future;
 
@@ -173,9 +170,9 @@ FL__SCOPED(fl_future, fl_future_free)
  * refused, `*next` fails with the error of the submit, such as -EPIPE if `e` is closed or freed. A
  * cancel of `*next` leaves `f` alone; to stop both, cancel `f`.
  *
- * The thread that ends `f` submits the task, or this call, if `f` has ended already. The call does
- * not wait for the task, unless `e` runs tasks on the submitting thread, as a sequential executor
- * does. A join of `e` does not wait for `f`, so you may free `e` before `f` ends.
+ * The thread that ends `f` submits the task, or this call does, if `f` has ended already. The call
+ * does not wait for the task, unless `e` runs tasks on the submitting thread. You may free `e`
+ * before `f` ends, because neither a join nor a free of `e` waits for `f`.
  *
  * `*next` holds a reference to `f`, whose result is dropped with the last reference; the `drop_arg`
  * of `type` does not run. Returns:
@@ -214,7 +211,7 @@ FL_API FL_MUST_CHECK int fl_promise_create(fl_promise **p, size_t size, void (*d
 
 /*
  * Makes the future running, so that a cancel no longer ends it, but only cancels the promise's
- * token (fl_promise_token()). The call is optional. Returns:
+ * token. The call is optional. Returns:
  *   0           the future is running
  *   -ECANCELED  the future was cancelled before
  *   -EALREADY   the promise was started, set or failed before
@@ -222,16 +219,14 @@ FL_API FL_MUST_CHECK int fl_promise_create(fl_promise **p, size_t size, void (*d
 FL_API FL_MUST_CHECK int fl_promise_start(fl_promise *p);
 
 /*
- * Ends the future. fl_promise_set() gives it a copy of `*value` as its result. fl_promise_fail()
- * makes it fail, with the error `error` (0 becomes -EINVAL) and a message in the form of printf(),
- * cut at FL_MESSAGE_MAX - 1 bytes. fl_promise_fail_with() does both: the future fails, but keeps
- * its result (fl_task_keep_result()). `value` may be NULL if the promise's size is 0. After an
- * error the value is still yours. Returns:
+ * Ends the future. fl_promise_set() gives it a copy of `*value` as its result; `value` may be NULL
+ * if the promise's size is 0. fl_promise_fail() makes it fail, with the error `error` (0 becomes
+ * -EINVAL) and a printf() message, cut at FL_MESSAGE_MAX - 1 bytes. After fl_promise_fail_with() it
+ * has failed, but keeps a result (fl_task_keep_result()). After an error the value is still yours.
+ * Returns:
  *   0           the future is done, or has failed
  *   -ECANCELED  the future was cancelled before
  *   -EALREADY   the promise was set or failed before; the first result stays
- *
- * Memory order: a context that sees the future done sees what was written before the call.
  */
 FL_API FL_MUST_CHECK int fl_promise_set(fl_promise *p, const void *value);
 FL_API FL_MUST_CHECK int fl_promise_fail(fl_promise *p, int error, const char *message, ...) FL_PRINTF(3, 4);

@@ -13,8 +13,8 @@
 FL_BEGIN_DECLS
 
 /*
- * A group consists of tasks of an executor and fibers of a loop that are joined together. The first
- * member that fails cancels the others.
+ * A group consists of tasks and fibers that are joined together. The first member that fails
+ * cancels the others.
  *
  *     FL_SCOPED(fl_group) g = FL_GROUP_INIT(pool);            // joined when the scope ends
  *     for (size_t i = 0; rc == 0 && i < n; i++)               // the typed fl_group_submit()

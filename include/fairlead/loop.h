@@ -71,8 +71,8 @@ FL_API FL_MUST_CHECK int fl_loop_run(fl_fiber_function *function, void *arg);
 FL_API FL_MUST_CHECK int fl_loop_create(fl_loop **l, const fl_loop_config *config);
 
 /*
- * Does the same as fl_loop_run() on the loop `l`, which it does not free: afterwards the loop can
- * run again.
+ * Does the same as fl_loop_run() on the loop `l`, which it does not free, so that the loop can run
+ * again.
  *
  * Returns the result of `function`; or, if `function` was not called:
  *   -EALREADY  the caller is a fiber or a callback of a loop
@@ -96,8 +96,8 @@ FL_API fl_loop *fl_loop_current(void);
 
 /*
  * Cancels every fiber that the loop has now, and does not wait for them. Any thread may call it
- * while the loop exists. Fibers of a group that began outside of the loop or under FL_SHIELDED are
- * not cancelled; use fl_group_cancel().
+ * while the loop exists. It does not cancel the fibers of a group that began outside of the loop or
+ * under FL_SHIELDED.
  */
 FL_API void fl_loop_cancel(fl_loop *l);
 
@@ -237,9 +237,9 @@ FL__SCOPED(fl_loop, fl_loop_free)
  *     int result;
  *     int rc = fl_blocking_call(compress, &image, &result); // other fibers run meanwhile
  *
- * Use it for a function that would hold up the loop, such as a blocking call or a long computation.
- * The function may use the caller's stack, because the call returns only when the function has
- * ended, or will never be called.
+ * Use it for what would hold up the loop, such as a blocking call or a long computation. The
+ * function may use the caller's stack, because the call returns only when the function has ended,
+ * or will never be called.
  *
  * Returns:
  *   0                       the function has ended, even if it was cancelled or the deadline passed

@@ -8,7 +8,7 @@
 FL_BEGIN_DECLS
 
 /*
- * A ring for many producers and many consumers is a bounded FIFO of items of one size. It never
+ * A ring for many producers and many consumers is a bounded FIFO of items of one size. No call
  * waits.
  *
  *     FL_MPMC_OF(struct job, jobs)
@@ -23,12 +23,11 @@ FL_BEGIN_DECLS
  * one producer and one consumer, fl_spsc is faster. The functions fl_mpmc_... below work on items
  * of any size; FL_MPMC_OF makes type-checked ones.
  *
- * Progress: the ring is lock-free. But while a producer is stopped in the middle of a put, gets of
- * its item and the items behind it return -EBUSY. Before a call returns "full" or "empty", it may
- * pause for 1 to 3 us, though only once for several items.
+ * Progress: the ring is lock-free. However, while a producer is stopped in the middle of a put,
+ * gets of its item and of later items return -EBUSY.
  *
- * Order: the ring is FIFO. There is a single order of the calls on all rings, which also contains
- * the results "full" and "empty".
+ * Order: all threads see the calls on all rings in a single order, which also contains the results
+ * "full" and "empty".
  *
  * Memory order: a get sees what was done before the put of its item, a put what was done before the
  * get that made its space, and a call that returns -EPIPE what was done before the close.
@@ -45,8 +44,8 @@ typedef struct fl_mpmc fl_mpmc;
 FL_API FL_MUST_CHECK int fl_mpmc_create(fl_mpmc **q, size_t item_size, size_t capacity);
 
 /*
- * Frees `q` and the items in it. No other call may be in progress, except that the consumer of the
- * last item may free the ring before the put of that item has returned.
+ * Frees `q` and the items in it. No other call may be in progress, except the put of the last item,
+ * once a consumer has got that item.
  */
 FL_API void fl_mpmc_free(fl_mpmc *q);
 
@@ -70,18 +69,16 @@ FL_API FL_MUST_CHECK int fl_mpmc_try_get(fl_mpmc *q, void *item);
 
 /*
  * Puts copies of the `n` items of the array `items`, from the first on, as far as there are free
- * slots, and stores in `*count` how many. They keep their order, and no other items come between.
- * Returns:
+ * slots, and stores in `*count` how many. No other items come between. Returns:
  *   0        `q` has taken all items
- *   -EAGAIN  `q` has taken some items, and the next slot is in use; or has taken none, because it
- *            is full
+ *   -EAGAIN  `q` has taken some items, and the next slot is in use; or none, because it is full
  *   -EBUSY   `q` has taken none, because a get in progress still reads the next slot
  *   -EPIPE   `q` has taken none, because it is closed
  */
 FL_API FL_MUST_CHECK int fl_mpmc_try_put_many(fl_mpmc *q, const void *items, size_t n, size_t *count);
 
 /*
- * Gets up to `n` items, which follow each other, and stores in `*count` how many. Returns:
+ * Gets up to `n` successive items, and stores in `*count` how many. Returns:
  *   0        there was at least one item, or `n` is 0
  *   -EAGAIN  `q` is empty
  *   -EBUSY   a put in progress still writes the oldest item
@@ -89,10 +86,7 @@ FL_API FL_MUST_CHECK int fl_mpmc_try_put_many(fl_mpmc *q, const void *items, siz
  */
 FL_API FL_MUST_CHECK int fl_mpmc_try_get_many(fl_mpmc *q, void *items, size_t n, size_t *count);
 
-/*
- * Closes `q`: later puts return -EPIPE, and so do gets when all items have come out. A second call
- * has no effect.
- */
+/* Closes `q`: later puts return -EPIPE, and so do gets when all items have come out. */
 FL_API void fl_mpmc_close(fl_mpmc *q);
 
 /* Returns whether `q` is closed. */

@@ -15,13 +15,12 @@ FL_BEGIN_DECLS
  *     static fl_once opened = FL_ONCE_INIT;
  *     rc = fl_once_call(&opened, open_database, NULL);        // check
  *
- * A once has 4 bytes. All-zero memory is a once whose function has not succeeded.
+ * A once is 4 bytes. All-zero memory is a once whose function has not succeeded.
  *
  * One caller runs the function while the others wait. When it has returned 0, it is not called
  * again. If it fails, its caller gets the error, and a waiting or later caller runs it again. The
- * same happens if it ends its thread by pthread_exit() or pthread_cancel(); in a fiber that panics
- * instead. The function must not leave by longjmp() or call its own once, because the other
- * callers, or itself, would wait forever.
+ * function must not call its own once. docs/in-your-process.md says what follows if it does not
+ * return.
  *
  * Memory order: a call that returns 0 acquires what the function wrote.
  */
@@ -38,15 +37,14 @@ FL__ASSERT_SIZE(fl_once, 4);
 
 /*
  * Calls function(arg), unless it has already succeeded. Blocks the calling context while another
- * context runs the function. A deadline or a cancel ends that wait, but not a running function.
- * Returns:
+ * context runs the function. A deadline or a cancel ends that wait. Returns:
  *   0           the function has succeeded, in this call or before
  *   -ECANCELED  the wait was cancelled
  *   -ETIMEDOUT  the deadline of fl_once_call_until() passed during the wait
  *   other       this call has run the function, which returned this error
  *
- * After any error the next call may run the function. If the function can itself return -ETIMEDOUT
- * or -ECANCELED, let it note in `*arg` that it has run, because the caller cannot tell otherwise.
+ * If the function can itself return -ETIMEDOUT or -ECANCELED, let it note in `*arg` that it has
+ * run, because the caller cannot tell otherwise.
  */
 FL_API FL_MUST_CHECK int fl_once_call_until(fl_once *o, int (*function)(void *arg), void *arg, fl_time deadline,
                                             fl_cancel_token *cancel);

@@ -13,7 +13,7 @@ FL_BEGIN_DECLS
 
 /*
  * A parallel loop calls a function for all numbers of a range. The workers of an executor share the
- * range: each worker processes parts of it.
+ * range.
  *
  *     static int scale(void *state, size_t from, size_t to) { for (...) x[i] *= 2; return 0; }
  *

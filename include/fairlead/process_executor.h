@@ -59,34 +59,29 @@ FL_BEGIN_DECLS
  *   between.
  * - A task that has run for 10 ms or more, and whose worker has more than twice `memory_max`, is
  *   ended within about 20 ms. Only this task fails, with -ENOMEM, and it is not tried again
- *   (`max_attempts`). An initializer is not ended in this way.
- * - In a map each chunk has one element, whatever `chunk` is.
+ *   (`max_attempts`).
+ * - In a map each chunk has one element.
  * - A worker that has more than `memory_max` before its first task counts as a failed start or,
  *   after an initializer, as a failure of the initializer ("Failed starts" below).
  *
  * Signals
  *
  * A worker blocks the signals that the creator of the executor blocks, except those of faults, such
- * as SIGSEGV, and those that fl_signals_create() has blocked.
- *
- * Ctrl-C and SIGTERM do not end a worker, so that its parent decides; "Signals" in
- * docs/in-your-process.md says by which handlers. A program that a task executes has the default
- * actions instead. Workers and such programs ignore what this process ignores.
+ * as SIGSEGV, and those that fl_signals_create() has blocked. Ctrl-C and SIGTERM do not end a
+ * worker, so that its parent decides ("Signals" in docs/in-your-process.md). A program that a task
+ * executes has the default actions. Both ignore what this process ignores.
  *
  * Death of a worker
  *
  * If a worker dies, the task that it ran fails with -EOWNERDEAD and a message such as "worker 4711
- * (name-0) killed by SIGSEGV". In a map the elements before it in its chunk keep their results.
- * Tasks that the worker had not started run on other workers, and a new worker replaces the dead
- * one.
- *
- * The message also says if the task has most likely used a pointer of this process.
+ * (name-0) killed by SIGSEGV", which also says if the task has most likely used a pointer of this
+ * process. In a map the elements before it in its chunk keep their results. Tasks that the worker
+ * had not started run on other workers, and a new worker replaces the dead one.
  *
  * Deadlines
  *
  * A task that still runs `grace_period` after its deadline is killed with its worker, and fails
- * with -ETIMEDOUT. If this process may not kill the worker, the task fails with -EPERM, and the
- * worker ends after its task.
+ * with -ETIMEDOUT; or with -EPERM, if this process may not kill the worker.
  *
  * A worker that is stopped (SIGSTOP) keeps its task, until SIGCONT continues the worker, or a
  * deadline, `task_timeout` or fl_executor_terminate() kills it. A join of the executor waits for

@@ -28,8 +28,8 @@ FL_BEGIN_DECLS
  *             (void)fl_process_take_pipe(p, 1);          // now the stream owns it
  *
  * An all-zero fl_process_io means no input, and outputs of at most FL_PROCESS_OUTPUT_MAX bytes
- * each. One thread or fiber uses the struct at a time. A call that fails keeps what it has written
- * and read, and the next call with the same struct continues there.
+ * each. One context uses the struct at a time. After a call that failed, the next call with the
+ * same struct continues where it stopped.
  */
 typedef struct fl_process_io {
 	/* The bytes for the standard input of the process, which is closed after them. */
@@ -52,20 +52,19 @@ typedef struct fl_process_io {
  *
  * An output ends when the last process that has inherited it ends or closes it. If the process does
  * not read its whole input, the rest is dropped: see `written`. Streams of the process that are not
- * pipes are left alone. `status` may be NULL. The call blocks the calling context.
+ * pipes are left alone. `status` may be NULL. Blocks the calling context.
  *
  * Returns:
  *   0          the process has ended, and `*status` says how
  *   -ETIMEDOUT, -ECANCELED
  *              the deadline passed, or the wait was cancelled; the process runs, or an output is
  *              open
- *   -EMSGSIZE  an output is larger than its limit: `out_size` or `err_size` is one more than the
- *              limit. A later call with a higher limit goes on
+ *   -EMSGSIZE  an output is larger than its limit: its `out_size` or `err_size` is one more than
+ *              that. A later call with a higher limit goes on
  *   -EINVAL    `io` is NULL; or `input` is NULL, and `input_size` is not 0
  *   -ENOMEM    there is no memory for an output
  *   -EOWNERDEAD, -ECHILD
- *              how the process ended is not known, as fl_process_join() says. The outputs are
- *              complete
+ *              the outputs are complete, but how the process ended is not known (fl_process_join())
  *   other      an error of fl_process_join(), or of the system in read() or write()
  */
 FL_API FL_MUST_CHECK int fl_process_communicate_until(fl_process *p, fl_process_io *io, fl_process_status *status,
@@ -79,17 +78,16 @@ FL_INLINE FL_MUST_CHECK int fl_process_communicate(fl_process *_p, fl_process_io
  * Starts a process, communicates with it, and frees its handle.
  *
  * Streams that `config` leaves 0 are pipes, but standard input is /dev/null if `io` has no input.
- * If `io` is NULL, outputs that `config` leaves 0 are the caller's; others that are pipes are
- * dropped at the end, and FL_PROCESS_OUTPUT_MAX limits them, too. `status` may be NULL.
+ * If `io` is NULL, outputs that `config` leaves 0 are the caller's; the output of other pipes is
+ * dropped, but FL_PROCESS_OUTPUT_MAX limits it, too. `status` may be NULL.
  *
- * The call blocks the calling context. If the call fails while the process runs or an output is
- * open, it stops the process, as fl_process_stop() does with a grace of FL_PROCESS_GRACE, so it
- * takes up to that much longer. Meanwhile it still writes the input and reads the outputs, and
- * discards what is above a limit.
+ * Blocks the calling context. If the call fails while the process runs or an output is open, it
+ * stops the process, as fl_process_stop() does with a grace of FL_PROCESS_GRACE, so it takes up to
+ * that much longer. Meanwhile it still writes the input and reads the outputs, up to their limits.
  *
  * Processes that a stopped process has started run on, unless you set `group` in `config`. But then
- * the process cannot ask on the terminal, and Ctrl-C does not reach it ("The terminal" in
- * fairlead/process.h), so take SIGINT by fairlead/signals.h, and cancel the token `cancel`.
+ * Ctrl-C does not reach the process, and it cannot ask on the terminal ("The terminal" in
+ * fairlead/process.h). So take SIGINT by fairlead/signals.h, and cancel the token `cancel`.
  *
  * Returns:
  *   0           the process has ended, and `*status` says how
@@ -100,8 +98,8 @@ FL_INLINE FL_MUST_CHECK int fl_process_communicate(fl_process *_p, fl_process_io
  *   other       an error of fl_process_start() or fl_process_communicate()
  *
  * After -ETIMEDOUT, -ECANCELED, -EMSGSIZE and -ENOMEM the process was stopped, if it was started,
- * and `*status` says how it ended. However, if a sandbox forbids pidfd_send_signal(), or the
- * process runs as another user, the call cannot stop the process, and leaves `*status` unchanged.
+ * and `*status` says how it ended. However, if the process runs as another user, or a sandbox
+ * forbids pidfd_send_signal(), it may still run, and `*status` is unchanged.
  */
 FL_API FL_MUST_CHECK int fl_process_run_until(const fl_process_config *config, fl_process_io *io,
                                               fl_process_status *status, fl_time deadline, fl_cancel_token *cancel);
@@ -114,8 +112,8 @@ FL_INLINE FL_MUST_CHECK int fl_process_run(const fl_process_config *_config, fl_
 #define FL_PROCESS_GRACE FL_S(2)
 
 /*
- * Frees the outputs in `io`, and makes them empty. Before you use the struct for another process,
- * set `written` to 0, because the input begins there.
+ * Frees the outputs in `io`, and makes them empty. To use the struct for another process, also set
+ * `written` to 0.
  */
 FL_API void fl_process_io_free(fl_process_io *io);
 

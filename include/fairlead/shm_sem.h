@@ -25,17 +25,15 @@ FL_BEGIN_DECLS
  *
  * Deaths and stopped processes
  *
- * The permits that a killed process had acquired are lost, and no others. A process that is killed
- * in a release has released all its permits, or none. If a release wakes a waiter whose process is
- * stopped (SIGSTOP), the permit stays free for new callers, but other sleeping waiters are woken
- * only by the next release.
- *
- * What fairlead/shm.h says about processes, stops and damage, and fairlead/shm_mutex.h about
- * emulators, holds here, too.
+ * The permits that a killed process had acquired are lost. A process that is killed in a release
+ * has released all its permits, or none. If a release wakes a waiter whose process is stopped
+ * (SIGSTOP), the permit stays free for new callers, but other sleeping waiters are woken only by
+ * the next release. What fairlead/shm.h says about processes, stops and damage, and
+ * fairlead/shm_mutex.h about emulators, holds here, too.
  *
  * Memory order: what was written before the release of a permit happens before the return of the
- * acquire that gets the permit. A release that finds no waiter touches the semaphore for the last
- * time in the instruction that adds the permit.
+ * acquire that gets it. If no context waits, the semaphore may be freed as soon as the permit is
+ * acquired, even if the release has not returned.
  */
 typedef struct fl_shm_sem {
 	uint64_t lock_[5], waiters_[6];
@@ -80,8 +78,8 @@ FL_INLINE FL_MUST_CHECK int fl_shm_sem_acquire(fl_shm_sem *_s)
 FL_API FL_MUST_CHECK int fl_shm_sem_try_acquire(fl_shm_sem *s);
 
 /*
- * Releases `n` permits at once, perhaps 0; fl_shm_sem_release() releases one. It blocks only while
- * another process is stopped (SIGSTOP) inside a call on this semaphore. Returns:
+ * Releases `n` permits at once; fl_shm_sem_release() releases one. Blocks only while another
+ * process is stopped (SIGSTOP) inside a call on this semaphore. Returns:
  *   0           the permits are released
  *   -EOVERFLOW  there would be more than FL_SHM_SEM_MAX permits; none is released
  *   -EBADMSG    damaged memory
@@ -97,7 +95,7 @@ FL_INLINE FL_MUST_CHECK int fl_shm_sem_release(fl_shm_sem *_s)
  */
 FL_API uint32_t fl_shm_sem_value(const fl_shm_sem *s);
 
-/* FL_ON_SHM_SEM(s) is an object for FL_WAIT_ANY(). It is ready while a permit is free. */
+/* FL_ON_SHM_SEM(s) is an object for FL_WAIT_ANY(), ready while a permit is free. */
 #define FL_ON_SHM_SEM(s) FL__ON(fl__on_shm_sem, (s))
 FL_API extern const fl_on_type fl__on_shm_sem;
 

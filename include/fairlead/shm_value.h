@@ -53,7 +53,7 @@ FL_API uint32_t fl_shm_value_get(const fl_shm_value *v, void *value, size_t size
 FL_API FL_MUST_CHECK int fl_shm_value_set(fl_shm_value *v, const void *value, size_t size);
 
 /*
- * Sets the value as fl_shm_value_set() does, unless it has changed since a get that returned
+ * Sets the value as fl_shm_value_set() does, unless it has changed since the get that returned
  * `changes`. Returns:
  *   0           the value is set
  *   -ESTALE     the value has changed since that get

@@ -3,7 +3,7 @@
 #define FAIRLEAD_THREAD_SAFETY_H
 
 /*
- * Attributes by which clang checks, when it compiles, that data are used only under their lock.
+ * Attributes by which clang checks, at compile time, that data are used only under their lock.
  *
  *     static fl_mutex lock = FL_MUTEX_INIT;
  *     static long balance FL_GUARDED_BY(lock);
@@ -11,12 +11,11 @@
  *     static void add(long amount) FL_REQUIRES(lock);
  *
  * The locks of these headers carry the attributes already. `clang -Wthread-safety` reports a use of
- * `balance` or a call of add() without `lock`, a return that leaves `lock` locked, an unlock of a
- * lock that is not held, and a second lock (docs/guide/checked-locks.md).
+ * `balance` or a call of add() without `lock`, a return that leaves `lock` locked, and other errors
+ * (docs/guide/checked-locks.md).
  *
- * The attributes change no code. They are empty before clang 19, because earlier releases report
- * errors in correct programs, and with other compilers. To switch them off, define FL_THREAD_SAFETY
- * as 0 for the whole program.
+ * The attributes change no code. They are empty before clang 19 and with other compilers. To switch
+ * them off, define FL_THREAD_SAFETY as 0 for the whole program.
  *
  * An argument is a lock, not its address: `lock`, or `*lock` if `lock` is a pointer. The attributes
  * of a function may name its parameters, as in FL_REQUIRES(a->lock), and take several locks.
@@ -36,8 +35,8 @@
 #endif
 
 /*
- * In C, clang finds the lock of a guarded member since clang 23. Before, the address of the lock
- * stands for the lock of any struct of this type, so that clang reports less, but nothing wrong.
+ * In C, clang before 23 cannot find the lock of a guarded member, so the lock's address stands for
+ * that lock in any struct of the type. Then clang reports less, but nothing wrong.
  */
 #if FL_THREAD_SAFETY && !defined __cplusplus && __clang_major__ < 23
 #define FL__LOCK_OF_DATA(lock) &lock
@@ -46,9 +45,9 @@
 #endif
 
 /*
- * Stand behind the declarator of a variable or a member. `lock` guards the variable, or with
+ * Stand after the declarator of a variable or a member. `lock` guards the variable, or with
  * FL_PT_GUARDED_BY what the pointer points to. Reads need the lock in any mode, and writes need it
- * for writing. In C, a lock in the same struct is declared before the member.
+ * for writing. In C, declare a lock in the same struct before the member.
  *
  *     struct account {
  *             fl_mutex lock;
@@ -60,18 +59,18 @@
 #define FL_PT_GUARDED_BY(lock) FL__THREAD_SAFETY(__pt_guarded_by__(FL__LOCK_OF_DATA(lock)))
 
 /*
- * Stand behind the declaration of a function. Its caller must hold the locks, for writing or
- * (FL_REQUIRES_SHARED) in any mode, or must not hold them (FL_EXCLUDES), because the function locks
- * them itself.
+ * Stand after the declaration of a function. Its caller must hold the locks, for writing or
+ * (FL_REQUIRES_SHARED) in any mode. With FL_EXCLUDES it must not hold them, because the function
+ * locks them.
  */
 #define FL_REQUIRES(...) FL__THREAD_SAFETY(__requires_capability__(__VA_ARGS__))
 #define FL_REQUIRES_SHARED(...) FL__THREAD_SAFETY(__requires_shared_capability__(__VA_ARGS__))
 #define FL_EXCLUDES(...) FL__THREAD_SAFETY(__locks_excluded__(__VA_ARGS__))
 
 /*
- * Stand behind the declaration of a function that returns with the locks held, or that unlocks
- * them. The first argument of FL_TRY_ACQUIRE(0, lock) is the result with which the function has
- * locked: 0, false or true. Compare the result of such a function only with 0.
+ * Stand after the declaration of a function that returns with the locks held, or that unlocks them.
+ * The first argument of FL_TRY_ACQUIRE(0, lock) is the result that means "locked": 0, false or
+ * true. Compare the result of such a function only with 0.
  */
 #define FL_ACQUIRE(...) FL__THREAD_SAFETY(__acquire_capability__(__VA_ARGS__))
 #define FL_ACQUIRE_SHARED(...) FL__THREAD_SAFETY(__acquire_shared_capability__(__VA_ARGS__))
@@ -81,15 +80,15 @@
 #define FL_RELEASE_SHARED(...) FL__THREAD_SAFETY(__release_shared_capability__(__VA_ARGS__))
 
 /*
- * Stand behind the declaration of a function that panics unless the caller holds the lock, so that
- * after a call clang assumes the lock held, for writing or for reading.
+ * Stand after the declaration of a function that panics unless the caller holds the lock, for
+ * writing or for reading.
  */
 #define FL_ASSERT_HELD(lock) FL__THREAD_SAFETY(__assert_capability__(lock))
 #define FL_ASSERT_HELD_SHARED(lock) FL__THREAD_SAFETY(__assert_shared_capability__(lock))
 
 /*
- * FL_CAPABILITY("mutex") makes a struct of your own a lock, which reports call a mutex: `struct
- * FL_CAPABILITY("mutex") my_lock { ... };`.
+ * FL_CAPABILITY("mutex") makes a struct of your own a lock: `struct FL_CAPABILITY("mutex") my_lock
+ * { ... };`.
  */
 #define FL_CAPABILITY(name) FL__THREAD_SAFETY(__capability__(name))
 

@@ -11,26 +11,22 @@ FL_BEGIN_DECLS
  *
  *     rc = fl_sem_acquire_until(&slots, fl_after(FL_MS(5)), NULL);    // gives up after 5 ms
  *
- * An fl_time is a time of CLOCK_MONOTONIC in nanoseconds, up to 292 years in both directions. An
- * fl_duration is a number of nanoseconds. A deadline is an fl_time, so a duration in its place does
- * not compile.
+ * An fl_time is a time of CLOCK_MONOTONIC in nanoseconds. An fl_duration is a number of
+ * nanoseconds. A deadline is an fl_time, so a duration in its place does not compile.
  *
- * The all-zero time is FL_FOREVER. It is later than every other time, and as a deadline (of a call,
- * a config, a cancel token or a group) it means none. A deadline in the past, such as FL_NO_WAIT,
- * makes a call try once.
+ * The all-zero time is FL_FOREVER. It is later than every other time, and as a deadline it means
+ * none. A deadline in the past, such as FL_NO_WAIT, makes a call try once.
  *
- * A deadline only ends waits: a call that can succeed at once does so even after it, as
- * pthread_mutex_timedlock() does. So a loop that must end at a deadline looks at the clock, too:
+ * A deadline only ends waits, so a call that can succeed at once does so even after it. A loop that
+ * must end at a deadline therefore looks at the clock, too:
  *
  *     while (!fl_time_is_past(end) && fl_sem_acquire_until(&slots, end, NULL) == 0)
  *
- * A process that this library starts with a task, such as a worker process, has the clock of its
- * starter, even in a time namespace of its own (time_namespaces(7); this takes /proc), where
- * clock_gettime() then returns other times. To any other process, pass durations, unless you know
- * that it has the same clock.
+ * A process that this library starts with a task, such as a worker process, has the same clock,
+ * even in a time namespace of its own (time_namespaces(7)). To any other process, pass durations.
  *
- * The value INT64_MIN is reserved. In the initializer of a static object, leave a deadline out to
- * make it FL_FOREVER, because C does not allow a compound literal there.
+ * The value INT64_MIN is reserved. C does not allow FL_FOREVER in the initializer of a static
+ * object; leave the deadline out instead.
  */
 typedef struct fl_time {
 	int64_t ns;
@@ -57,9 +53,8 @@ struct fl_cancel_token;
 FL_API fl_time fl_now(void);
 
 /*
- * Returns the time that is `d` after `t`. It is FL_FOREVER if `t` is, or if the sum is too large
- * for an fl_time, and FL_NO_WAIT if the sum is too small. A sum of 0, which would mean FL_FOREVER,
- * becomes a nanosecond earlier. Async-signal-safe.
+ * Returns the time that is `d` after `t`: FL_FOREVER if `t` is, or if the sum is too large, and
+ * FL_NO_WAIT if the sum is too small. Async-signal-safe.
  */
 FL_INLINE fl_time fl_time_add(fl_time _t, fl_duration _d)
 {
@@ -70,8 +65,8 @@ FL_INLINE fl_time fl_time_add(fl_time _t, fl_duration _d)
 }
 
 /*
- * Returns the time that is `d` from now, to use as a deadline. It is FL_FOREVER if `d` is too
- * large, as FL_DURATION_MAX is. Async-signal-safe.
+ * Returns the time that is `d` from now, to use as a deadline. If `d` is too large, it is
+ * FL_FOREVER. Async-signal-safe.
  *
  *     const fl_time end = fl_after(FL_MS(500));       // one deadline for both waits
  *     rc = fl_queue_get_until(q, &item, end, NULL);
@@ -102,13 +97,12 @@ FL_INLINE bool fl_time_is_past(fl_time _t)
 }
 
 /*
- * Sleeps for the duration `d` or, with fl_sleep_until(), until the time `deadline`. That is a
- * success, so fl_sleep_until() never returns -ETIMEDOUT. Blocks the calling context. The token
- * `cancel` ends the sleep (NULL: the context's scope, as in fl_sleep(); FL_SHIELDED: none).
+ * Sleeps for the duration `d` or, with fl_sleep_until(), until the time `deadline`, which then
+ * returns 0, not -ETIMEDOUT. Blocks the calling context.
  *
  * A sleep of a fiber, however short, lets the other runnable fibers of its thread run at least
  * once, unless it is cancelled before. With a duration of 0 or less, the fiber lets them run before
- * it observes a cancel, and a thread does nothing and returns 0. Returns:
+ * it observes a cancel, and a thread returns 0 at once. Returns:
  *   0           the time has passed
  *   -ECANCELED  a cancel ended the sleep
  */

@@ -23,12 +23,13 @@ FL_BEGIN_DECLS
  * A macro of its header names an object: FL_ON_EVENT, FL_ON_SEM, FL_ON_LATCH, FL_ON_THREAD,
  * FL_ON_FIBER, FL_ON_GROUP, FL_ON_QUEUE, FL_ON_QUEUE_SPACE, FL_ON_FUTURE, FL_ON_PROCESS,
  * FL_ON_PIPE, FL_ON_PIPE_SPACE, FL_ON_SHM_EVENT, FL_ON_SHM_SEM, FL_ON_SHM_QUEUE,
- * FL_ON_SHM_QUEUE_SPACE and, in this header, FL_ON_CANCEL_TOKEN. For an endpoint, a signal, a
- * stream, a datagram or a descriptor, let a fiber or a thread wait for it, and set an event.
+ * FL_ON_SHM_QUEUE_SPACE and, in this header, FL_ON_CANCEL_TOKEN. To wait for anything else, such as
+ * an endpoint, a signal, a stream or a descriptor, let a fiber or a thread wait for it and set an
+ * event.
  */
 struct fl__node;
 
-/* The operations of a kind of object, for the library only: lib/core/wait/wait_any.c. */
+/* The operations of a kind of object. They are private. */
 typedef struct fl_on_type {
 	bool (*ready)(void *object);
 	bool (*arm)(void *object, struct fl__node *node);
@@ -51,8 +52,7 @@ FL_API extern const fl_on_type fl__on_cancel_token;
 
 /*
  * Waits until one of the `n` objects of the array `on` is ready. Blocks the calling context. A
- * token is ready when it is cancelled or its deadline has passed. The wait takes at most O(n log n)
- * steps, however many contexts wait. Returns:
+ * token is ready when it is cancelled or its deadline has passed. Returns:
  *   0 or more   the smallest index of a ready object
  *   -ETIMEDOUT  the deadline passed
  *   -ECANCELED  the wait was cancelled
