@@ -18,11 +18,7 @@ FL_BEGIN_DECLS
  * then on, every wait under one of them that would block returns -ECANCELED.
  *
  * Every context (a thread or a fiber) has a cancel scope: one token, or none. A wait without a
- * token argument observes the scope of its context. As a token argument, NULL means that scope, and
- * FL_SHIELDED means that the wait observes no token.
- *
- * A call that is cancelled while it sleeps consumes nothing: an item, a permit or a wake that comes
- * later is left for other contexts. But a call that was woken before may still succeed.
+ * token argument observes the scope of its context, and so does one with NULL as the token.
  *
  * All-zero memory is a token without parent and deadline. A token in use must not move.
  */
@@ -51,8 +47,7 @@ FL_API void fl_cancel_token_init(fl_cancel_token *c, fl_cancel_token *parent, fl
 
 /*
  * Ends the life of `c`, under which no wait may be left, and which no other thread may use. Panics
- * if `c` still has a child or a callback. A callback does not count if it was removed, or if its
- * function has run, runs or is about to run.
+ * if `c` still has a child, or a callback that was neither removed nor called.
  */
 FL_API void fl_cancel_token_destroy(fl_cancel_token *c);
 
@@ -63,20 +58,19 @@ FL_API void fl_cancel_token_destroy(fl_cancel_token *c);
  *     fl_cancel_token_request(&stop);         // by any thread
  *     rc = fl_thread_join(t, NULL);           // its waits under `stop` have returned -ECANCELED
  *
- * The call takes a step for each descendant, wait and callback. Memory order: the call is a
- * release, and each call that sees the cancel acquires it.
+ * Memory order: the call is a release, and each call that sees the cancel acquires it.
  */
 FL_API void fl_cancel_token_request(fl_cancel_token *c);
 
 /*
  * Returns whether `c` or an ancestor was cancelled, by a call or because its deadline has passed.
- * It is false for FL_SHIELDED, and for NULL without a scope.
+ * NULL means the scope.
  */
 FL_API bool fl_cancel_token_is_requested(const fl_cancel_token *c);
 
 /*
- * Returns the earliest deadline of `c` and its ancestors. It is FL_FOREVER if there is none, for
- * FL_SHIELDED, and for NULL without a scope.
+ * Returns the earliest deadline of `c` and its ancestors. NULL means the scope. It is FL_FOREVER if
+ * there is none.
  */
 FL_API fl_time fl_cancel_token_deadline(const fl_cancel_token *c);
 
@@ -112,7 +106,8 @@ static inline void fl__scoped_fl_cancel_token(fl_cancel_token *_c)
 
 /*
  * A callback runs when its cancel token is cancelled. Use it to end a wait that is not one of this
- * library, as std::stop_callback does in C++. To register one allocates no memory.
+ * library, as std::stop_callback does in C++. Registering one allocates no memory.
+
  *
  *     fl_cancel_callback cb;
  *     (void)fl_cancel_token_on_request(stop, &cb, interrupt, connection);
@@ -121,13 +116,11 @@ static inline void fl__scoped_fl_cancel_token(fl_cancel_token *_c)
  *
  * The function runs at most once for each registration: in the context that cancels the token or an
  * ancestor, before that call returns; or at once, in the registering context, if the token was
- * cancelled or its deadline has passed before. A deadline that passes later runs no callback.
- * Several callbacks run in no particular order, and a second cancel does not wait for those that
- * the first one runs.
+ * cancelled or its deadline has passed before. A deadline that passes later runs no callback. Callbacks run in no particular order, and a second cancel does not wait for those that the first one runs.
  *
  * The token of a task (also in a worker process), promise, fiber, group or loop is cancelled when
- * that object is cancelled, and a group's token also when a member fails. The callbacks run there,
- * for example within fl_future_cancel().
+ * that object is cancelled, and a group's token also when a member fails. The callbacks then run within that call, for example fl_future_cancel().
+
  *
  * The function may lock, wait, cancel tokens, register and remove callbacks (also its own), and
  * destroy the token. It must not leave by longjmp() or pthread_exit().
@@ -153,8 +146,7 @@ typedef struct fl_cancel_callback {
  *          without a scope
  *   false  `c` was cancelled, or its deadline has passed: this call has run the function
  *
- * The call takes constant time, unless it runs the function. Memory order: the function sees what
- * was written before the registration and before the cancel.
+ * Memory order: the function sees what was written before the registration and before the cancel.
  */
 FL_API bool fl_cancel_token_on_request(fl_cancel_token *c, fl_cancel_callback *cb, void (*function)(void *arg),
                                        void *arg);
@@ -164,12 +156,10 @@ FL_API bool fl_cancel_token_on_request(fl_cancel_token *c, fl_cancel_callback *c
  * freed and, unless the function has run, before the token is destroyed.
  *
  * If another context runs the function now, the call blocks the calling context until the function
- * has returned, even if the function has removed `cb` itself, and no cancel ends this wait. So hold
- * no lock that the function takes. Only one context at a time may remove `cb`, except that the
- * function may do so while another context's removal waits for it.
+ * has returned, and no cancel ends this wait. So hold no lock that the function takes. Only one
+ * context at a time may remove `cb`, not counting the function itself.
  *
- * The function may register `cb` again if no other context removes `cb` at the same time. A later
- * removal concerns the new registration, and does not wait for the earlier run. Returns:
+ * The function may register `cb` again if no other context removes it at the same time. Returns:
  *   true   the function has not run, and will not; also if `cb` was never registered
  *          (FL_CANCEL_CALLBACK_INIT), or was already removed without having run
  *   false  the function has run and has returned; or the caller is the function itself
@@ -209,10 +199,7 @@ typedef struct fl_timeout {
 #define FL_TIMEOUT_INIT { FL_CANCEL_TOKEN_INIT, NULL, { 0 }, NULL }
 /* clang-format on */
 
-/*
- * Begins a timeout. Until fl_timeout_end(), the waits of the calling context that observe its
- * cancel scope end at `deadline`. Panics if `t` has begun and not ended.
- */
+/* Begins a timeout. Panics if `t` has begun and not ended. */
 FL_API void fl_timeout_begin(fl_timeout *t, fl_time deadline);
 
 /*

@@ -36,10 +36,10 @@ FL_BEGIN_DECLS
  * The field `method` of the config says how the process of a task is made:
  *
  *   FL_PROCESS_FORK_SERVER
- *                    The default. The fork server forks the process. It is a helper process with a
- *                    single thread, so a start is cheap, and safe however many threads the caller
- *                    has. It is this program, executed again by the first start that needs it, or a
- *                    copy of this process that fl_process_preload() has forked.
+ *                    The default. A helper process with a single thread, the fork server, forks the
+ *                    process. So a start is cheap, and safe however many threads the caller has.
+ *                    The fork server is this program, executed again by the first start that needs
+ *                    it, or a copy of this process that fl_process_preload() has forked.
  *   FL_PROCESS_EXEC  This program is executed again for each process. This is slower.
  *   FL_PROCESS_FORK  The caller is forked, with its memory. It must not be a fiber, and its process
  *                    must have a single thread, not counting the library's `watcher`
@@ -58,16 +58,10 @@ FL_BEGIN_DECLS
  *                     while the process has a single thread: for the fork server only, which then
  *                     need not execute this program again
  *
- * A start that has to execute this program again also fails with -ENOTSUP in some rare cases:
- *
- * - The system has no /proc, or a sandbox forbids getsockopt(), which fl_process_preload() needs,
- *   too.
- * - This program was started by `ld.so PROGRAM`, runs under Valgrind, or gets further rights when
- *   it is executed, as a set-uid program does.
- * - The calling thread has left the PID namespace of its process, by unshare() or setns().
- * - fl_process_main() has found the variable FAIRLEAD_PROCESS, but no socket at descriptor 3: the
- *   user has set the variable, or a constructor of the program has closed the descriptor, where a
- *   new process finds its instructions.
+ * Even so, a start that has to execute this program again fails with -ENOTSUP if the system has no
+ * /proc; if a sandbox forbids getsockopt(); if this program is set-uid, was started by `ld.so
+ * PROGRAM`, or runs under Valgrind; or if the calling thread has left the PID namespace of its
+ * process. The log says which.
  *
  * The task in the new process
  *
@@ -78,8 +72,7 @@ FL_BEGIN_DECLS
  * dlopen(). The hooks drop_arg and drop_result do not run.
  *
  * When the task returns, the process writes one line to standard error if the task has failed,
- * flushes all stdio streams, unless another of its threads keeps standard input, output or error
- * locked for a second, and exits without the functions of atexit().
+ * flushes all stdio streams, and exits without the functions of atexit().
  *
  * What a new process inherits
  *
@@ -87,8 +80,7 @@ FL_BEGIN_DECLS
  * - Blocked signals: those of the calling thread, except those that fl_signals_create() has
  *   blocked. A task's process never blocks SIGSEGV, SIGBUS, SIGFPE, SIGILL, SIGTRAP and SIGSYS.
  * - Ignored signals: those that the caller's process ignores. All others have the default action,
- *   but in a task's process SIGABRT and those six keep the action that the forked process, or a
- *   constructor of the program, has set.
+ *   except that SIGABRT and those six keep their action in a task's process.
  *
  * A program, and a process of FL_PROCESS_EXEC or FL_PROCESS_FORK, is a child of the calling thread,
  * and inherits all else that fork(2) and execve(2) hand down. A process that the fork server forks
@@ -97,25 +89,22 @@ FL_BEGIN_DECLS
  * - the rights of the calling thread, such as users, capabilities, namespaces, session and cgroup,
  *   and its settings, such as CPU affinity, scheduling, umask and resource limits
  *   (docs/decisions/fork-server-rights.md has the lists);
- * - the directory `cwd`, or the caller's. If the user may not enter the caller's, or its file
- *   system is gone, the new process is in /. (With FL_PROCESS_EXEC it stays in the caller's.)
+ * - the directory `cwd`, or the caller's, or / if the caller's cannot be entered;
  * - the environment of the time when the fork server was made;
  * - no pending signals, timers, locks of files and memory, or asynchronous I/O.
  *
  * The fork server
  *
- * Each copy of the library in a process has one fork server. A start replaces it if the caller has
- * other rights, or settings that the fork server may not take on: the calling thread then executes
- * this program again. fl_process_preload() replaces it by a copy of this process. But as long as a
- * process executor has workers from the fork server, or a handle of another of its processes is
- * left, it cannot be replaced, and the start fails with -EPERM or -EACCES.
+ * A process has one fork server (one for each copy of the library). If the caller's rights have
+ * changed, or settings that the fork server may not take on, the next start replaces it by
+ * executing this program again. fl_process_preload() replaces it by a copy of this process. But as
+ * long as a process executor has workers from the fork server, or a handle of another of its
+ * processes is left, it cannot be replaced, and the start fails with -EPERM or -EACCES.
  *
- * So drop privileges before you create process executors, or free these first: their workers keep
- * their rights, and until the last of them has ended, no worker with other rights can be started.
- * Programs and FL_PROCESS_EXEC use no fork server, so they can be started at any time.
+ * So drop privileges before you create process executors, or free these first. Programs and
+ * FL_PROCESS_EXEC use no fork server, so they can be started at any time.
  *
- * Without /proc the processes of the fork server have its umask, and not all rights are compared
- * (docs/decisions/fork-server-rights.md). A landlock domain is never compared.
+ * docs/decisions/fork-server-rights.md lists the rights that are not compared.
  *
  * If the fork server dies, its daemons die with it. Its other processes run on, but how they end is
  * not known.
@@ -137,15 +126,14 @@ FL_BEGIN_DECLS
  *
  * A process that a signal has stopped (SIGSTOP, SIGTSTP, SIGTTIN, SIGTTOU) has not ended, so all
  * waits for its end go on until SIGCONT continues it. fl_process_join(), fl_process_communicate()
- * and fl_process_run() log a warning, after a second at the earliest. (They need /proc for that.)
- * fl_process_stop() also ends a stopped process.
+ * and fl_process_run() log a warning, after a second at the earliest. fl_process_stop() also ends a
+ * stopped process.
  *
  * Descriptors
  *
  * Until its handle is freed, a process costs the caller one descriptor, or two if the fork server
- * forked it; one more for each pipe; and two more for a daemon that no fork server forked. A child
- * of this process that outlives its handle costs one until it ends. The library keeps up to six
- * more. All of them are close-on-exec.
+ * forked it; one more for each pipe; and two more for a daemon that no fork server forked. All of
+ * them are close-on-exec.
  *
  * Children
  *
@@ -153,16 +141,11 @@ FL_BEGIN_DECLS
  * their end sends SIGCHLD. If the program reaps one of them by wait() or waitpid(-1), a join of its
  * handle returns -ECHILD.
  *
- * All other processes are children of the fork server (getppid()). It is an orphan, so its own
- * parent is the first process of the PID namespace, or a subreaper:
- *
- * - If that parent reaps nothing, each fork server leaves a zombie.
- * - If this process is that parent, as in a container, `while (wait(NULL) > 0)` also waits for the
- *   fork server, so wait for your own children by their pids. A fork server that a start has made
- *   is ended and reaped when the last process executor and the last handle of its processes are
- *   freed, and the next start makes another one. One that fl_process_preload() has made stays.
- * - RUSAGE_CHILDREN lacks the CPU time of the fork server and its processes, and what walks from
- *   parent to child does not find them (docs/decisions/fork-server-orphan.md).
+ * All other processes are children of the fork server (getppid()), and RUSAGE_CHILDREN lacks their
+ * CPU time. The fork server is an orphan, so its parent is the first process of the PID namespace,
+ * or a subreaper (docs/decisions/fork-server-orphan.md). If that is this process, as in a
+ * container, `while (wait(NULL) > 0)` also waits for the fork server, so wait for your own children
+ * by their pids. If that parent reaps nothing, each fork server leaves a zombie.
  *
  * Threads
  *
@@ -249,11 +232,10 @@ FL_API void fl_process_main(int argc, char **argv);
  * Forks the fork server from this process. The tasks' processes that it forks later begin with a
  * copy of this process's memory as it is now.
  *
- * The call flushes all stdio streams. It does nothing if there is a fork server with the caller's
- * rights, and otherwise replaces it ("The fork server" in fairlead/process.h). It blocks the
- * calling thread until the fork server has answered. There are two forks, because the process that
- * is forked first forks the fork server: both run the functions of pthread_atfork(), and both
- * processes count for RLIMIT_NPROC for a moment.
+ * It flushes all stdio streams. It does nothing if there is a fork server with the caller's rights,
+ * and otherwise replaces it ("The fork server" in fairlead/process.h). It blocks the calling thread
+ * until the fork server has answered. The functions of pthread_atfork() run in this process and in
+ * the fork server.
  *
  * Returns:
  *   0                 there is a fork server with the caller's rights
@@ -313,9 +295,8 @@ FL_API FL_MUST_CHECK int fl_process_preload(void);
  *                     the argument is above 16 KiB; or a sandbox forbids one of the calls that
  *                     fl_process_preload() lists
  *   -EFBIG            the argument is above 16 KiB, and above RLIMIT_FSIZE
- *   -ETXTBSY          the program's file is open for writing. If you have written and closed it,
- *                     start the program again: a child that other code, or another copy of the
- *                     library, has forked holds the file open until it calls exec
+ *   -ETXTBSY          the program's file is open for writing, perhaps in a child that other code
+ *                     has forked and that has not called exec yet: start the program again
  *   -ENODEV           an output is FL_PROCESS_NULL, and the system has no /dev/null
  *   -EAGAIN           the system has no process for it now; or the caller's rights changed while a
  *                     fork server was made
@@ -391,15 +372,14 @@ FL_INLINE FL_MUST_CHECK int fl_process_kill(fl_process *_p)
 /*
  * Stops the process, and joins it, as fl_process_join() does.
  *
- * The call sends SIGTERM, then SIGCONT in case the process is stopped. If the process still runs
+ * The call sends SIGTERM, and SIGCONT in case the process is stopped. If the process still runs
  * `grace` ns later, it sends SIGKILL. If the process leads a group, the signals go to the whole
  * group, and SIGKILL is sent in any case. Before Linux 6.9 do not stop a group that may have ended,
- * because the signals could reach another group that got its number.
+ * because another group may have got its number.
  *
  * The call blocks the calling context, and a cancel does not end it. Another fiber or thread must
- * read the pipes of the process meanwhile, because a process that handles SIGTERM and then writes
- * into a full pipe (64 KiB) would not end within its grace. fl_process_run_until() reads the pipes
- * itself.
+ * read the pipes of the process meanwhile, so that a process that writes before it exits does not
+ * block. fl_process_run_until() reads the pipes itself.
  *
  * Returns:
  *   0        the process has ended, and `*status` says how
@@ -445,9 +425,7 @@ FL_API const char *fl_process_name(const fl_process *p);
 
 /*
  * Returns a descriptor for poll() and epoll, which becomes readable when the process has ended and
- * its status is known. It is valid until the handle is freed. Do not read or close it. If the fork
- * server dies, the descriptors of all its processes become readable, but a join still waits for the
- * end of those that are not daemons, which run on.
+ * its status is known. It is valid until the handle is freed. Do not read or close it.
  */
 FL_API int fl_process_sentinel(const fl_process *p);
 
@@ -462,20 +440,19 @@ FL_API size_t fl_process_active_children(void (*visit)(fl_process *p, void *arg)
  * Frees the handle and closes its pipes. No other thread may use the handle.
  *
  * A daemon is killed, and with it the group that it leads, as far as the system permits. Any other
- * process runs on, and the library reaps it at its end, unless the library is unloaded before, or
- * has no memory to remember the process, which the log then says.
+ * process runs on, and the library reaps it at its end.
  */
 FL_API void fl_process_free(fl_process *p);
 
 /*
- * Returns the name of this process if it was started for a task, and otherwise "main". A process
- * that the task has forked has the same name. The string is static.
+ * Returns the name of this process if it was started for a task, and otherwise "main". The string
+ * is static.
  */
 FL_API const char *fl_process_current_name(void);
 
 /*
  * Returns how many descriptors were passed to this process as `fds`: 0 if it was not started for a
- * task. A process that the task has forked has copies of them, and the same number.
+ * task.
  */
 FL_API unsigned fl_process_fd_count(void);
 

@@ -27,16 +27,15 @@ FL_BEGIN_DECLS
  *
  * Memory order: a get sees what its item's producer wrote before the put.
  *
- * Waiting: in a bounded FL_FIFO queue, even a try form may pause, yield and sleep until a put or
- * get in progress has left the slot that it needs, as one waits for a lock. If a call must never do
- * that, use a ring (fairlead/mpmc.h, fairlead/spsc.h).
+ * In a bounded FL_FIFO queue, even a try form may wait for a put or get in progress, as for a lock.
+ * If a call must never do that, use a ring (fairlead/mpmc.h, fairlead/spsc.h).
  */
 typedef struct fl_queue fl_queue;
 
 typedef enum fl_queue_order {
 	/*
-	 * The oldest item comes out first. The queue uses a lock only with FL_RENDEZVOUS or
-	 * FL_OVERWRITE, or with FL_UNBOUNDED if memory is short.
+	 * The oldest item comes out first. Without FL_RENDEZVOUS and FL_OVERWRITE the queue uses no
+	 * lock.
 	 */
 	FL_FIFO,
 	/* The newest item comes out first. The queue uses a lock. */
@@ -51,9 +50,7 @@ typedef enum fl_queue_order {
 /*
  * The capacity of a rendezvous, an FL_FIFO queue that holds no items: a put waits until a get takes
  * its item. A call meets the waiter of the opposite side that has waited longest, and a try form
- * succeeds only if there is one. A call for many items exchanges one item with each waiter of the
- * opposite side, all in one step; a put goes on until all its items are taken, a get until it has
- * at least one.
+ * succeeds only if there is one.
  */
 #define FL_RENDEZVOUS (SIZE_MAX / 4 * 3)
 
@@ -61,16 +58,10 @@ typedef enum fl_queue_order {
  * The capacity of a queue that is never full: a put does not wait for space, but may return
  * -ENOMEM.
  *
- * With FL_FIFO the queue is lock-free, except that it allocates: segments of 16 to 512 items, which
- * are about 8 KiB unless items are very small or large, and at the first call of each thread a
- * record of one or two pages. Threads without memory for a record
- * wait for each other in gets, queries and closes. If a producer is stopped in the middle of a put,
- * a consumer goes on without its item after 1 to 3 us. A put in progress counts in
+ * With FL_FIFO the queue is lock-free, except that it allocates memory. If a producer is stopped in
+ * the middle of a put, a consumer goes on without its item. A put in progress counts in
  * fl_queue_length() and for a join, and makes FL_ON_QUEUE ready. docs/in-your-process.md says what
  * memory a drained queue keeps.
- *
- * With the other orders the items are in an array, which a put moves under the lock when it must
- * grow, and those of one fl_queue_put_many() go in together.
  */
 #define FL_UNBOUNDED (SIZE_MAX / 4 * 3 + 1)
 
@@ -79,8 +70,8 @@ typedef enum fl_queue_when_full {
 	FL_WAIT_FOR_SPACE,
 	/*
 	 * A put to a full queue drops the oldest item and puts the new one, in one step. Only
-	 * FL_FIFO and FL_LIFO queues may overwrite, and they then use a lock. A put may return
-	 * -ENOMEM if an item is larger than 256 bytes.
+	 * FL_FIFO and FL_LIFO queues may overwrite. A put may return -ENOMEM if an item is larger
+	 * than 256 bytes.
 	 */
 	FL_OVERWRITE
 } fl_queue_when_full;
@@ -95,9 +86,8 @@ typedef struct fl_queue_config {
 	 * just forgotten.
 	 *
 	 * In `drop` and `compare` an item is aligned to the largest power of two that divides its
-	 * size, up to the size of two pointers. If its type needs more, the create function of
-	 * FL_QUEUE_OF refuses both (-EINVAL). fl_queue_create() does not know the type: copy such
-	 * an item before you use it.
+	 * size, up to the size of two pointers. If its type needs more, copy the item before you
+	 * use it. The create function of FL_QUEUE_OF refuses such a type (-EINVAL).
 	 */
 	void (*drop)(void *item, void *drop_arg);
 	void *drop_arg;
@@ -114,16 +104,12 @@ typedef struct fl_queue_config {
 	 * context must happen after the last call of the one before. A broken promise is undefined
 	 * behaviour.
 	 *
-	 * `one_consumer` makes the gets of an unbounded FL_FIFO queue cheaper. There,
+	 * `one_consumer` makes the gets of an unbounded FL_FIFO queue cheaper; there,
 	 * fl_queue_close_now() and a wait for FL_ON_QUEUE count as gets. Both promises together
-	 * make the puts and gets of a bounded FL_FIFO queue without FL_OVERWRITE cheaper, at three
-	 * prices:
-	 *
-	 * - A context that sleeps or closes calls membarrier(), which takes microseconds, and
-	 *   panics if a sandbox forbids this system call after the creation.
-	 * - The creation of the first such queue of a process may take ten milliseconds.
-	 * - A get may find the queue empty although a put has returned in another thread, unless
-	 *   the program has ordered that put before the get in another way.
+	 * make a bounded FL_FIFO queue without FL_OVERWRITE cheaper. But then a context that sleeps
+	 * or closes calls membarrier(), which takes microseconds, and panics if a sandbox forbids
+	 * it after the creation. Also, a get may find the queue empty although a put has returned
+	 * in another thread, unless the program has ordered that put before the get in another way.
 	 */
 	bool one_producer, one_consumer;
 	uintptr_t more_[4];
@@ -215,16 +201,14 @@ FL_API FL_MUST_CHECK int fl_queue_get_many_until(fl_queue *q, void *items, size_
 
 /*
  * Closes `q`: later puts and the puts that wait now return -EPIPE, but the items in `q` can still
- * be got. A second call has no effect. In a bounded FL_FIFO queue with `one_producer` and
- * `one_consumer`, and without FL_OVERWRITE, the call waits for a put in progress.
+ * be got. A second call has no effect.
  */
 FL_API void fl_queue_close(fl_queue *q);
 
 /*
  * Closes `q`, drops its items on the calling thread, and returns how many. Gets that wait now fail
- * with -EPIPE. Each dropped item counts as done (fl_queue_task_done()). In a bounded FL_FIFO queue
- * without FL_OVERWRITE, it waits for puts in progress and, with `one_producer` and `one_consumer`,
- * for a get in progress.
+ * with -EPIPE. Each dropped item counts as done (fl_queue_task_done()). In a bounded FL_FIFO queue,
+ * the call waits for puts and gets in progress.
  */
 FL_API size_t fl_queue_close_now(fl_queue *q);
 
@@ -256,20 +240,15 @@ FL_INLINE FL_MUST_CHECK int fl_queue_join(fl_queue *_q)
 
 /*
  * Returns how many items were put into `q` and are not done. After 0, all items that had been put
- * were done at one moment of the call; any other result may be out of date. A put to an unbounded
- * FL_FIFO queue counts from its beginning.
+ * were done at one moment of the call; any other result may be out of date.
  */
 FL_API size_t fl_queue_unfinished(const fl_queue *q);
 
-/*
- * Returns how many items are in `q`. The result may be out of date. An item whose put has failed is
- * not counted.
- */
+/* Returns how many items are in `q`. The result may be out of date. */
 FL_API size_t fl_queue_length(const fl_queue *q);
 
 /*
  * Returns the most items that `q` can hold, 0 for a rendezvous, or FL_UNBOUNDED. It never changes.
- * For a bound that changes, use an unbounded queue and a semaphore.
  */
 FL_API size_t fl_queue_capacity(const fl_queue *q);
 
@@ -278,8 +257,8 @@ typedef struct fl_stats_queue {
 	/* how many puts have slept, and how many gets, also in an FL_SELECT() */
 	size_t waits_to_put, waits_to_get;
 	/*
-	 * how many puts have returned -EAGAIN or -ETIMEDOUT, except a fl_queue_try_put_many() that
-	 * has put some of its items; too low if several threads count at once
+	 * how many puts have returned -EAGAIN or -ETIMEDOUT; too low if several threads count at
+	 * once
 	 */
 	size_t refusals;
 } fl_stats_queue;
@@ -295,9 +274,8 @@ FL_API bool fl_queue_is_closed(const fl_queue *q);
 /*
  * FL_ON_QUEUE(q) and FL_ON_QUEUE_SPACE(q) are objects for FL_WAIT_ANY(). FL_ON_QUEUE(q) is ready
  * when there is an item, and FL_ON_QUEUE_SPACE(q) when there is space; both are if `q` is closed.
- * So a get or a put would not block, except that in an unbounded FL_FIFO queue a put in progress
- * also counts as an item. At a rendezvous, there is an item while a put waits, and there is space
- * while a get waits, but an FL_WAIT_ANY() itself is neither a put nor a get.
+ * At a rendezvous, there is an item while a put waits, and there is space while a get waits. In an
+ * unbounded FL_FIFO queue a put in progress counts as an item.
  */
 #define FL_ON_QUEUE(q) FL__ON(fl__on_queue, (q))
 #define FL_ON_QUEUE_SPACE(q) FL__ON(fl__on_queue_space, (q))
@@ -314,11 +292,9 @@ FL_END_DECLS
  * typed form job_queue_...: job_queue_put(q, job), job_queue_get(q, &job). It stands at file scope,
  * in C or C++.
  *
- * job_queue_untyped(q) returns the same queue as an fl_queue *, for what has no typed form:
- * FL_ON_QUEUE(job_queue_untyped(q)), FL_SELECT(). The queue still has one owner, which frees it.
- *
- * job_queue_create() also returns -EINVAL if the config has `drop` or `compare`, and the alignment
- * of the type is above the size of two pointers, as with the vectors of AVX.
+ * job_queue_untyped(q) returns the same queue as an fl_queue *, for example for FL_ON_QUEUE() and
+ * FL_SELECT(). job_queue_create() also returns -EINVAL if the config has `drop` or `compare`, and
+ * the alignment of the type is above the size of two pointers.
  */
 #include <fairlead/private/queue_of.h>
 
