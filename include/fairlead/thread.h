@@ -68,8 +68,8 @@ FL_API FL_MUST_CHECK int fl_thread_start(fl_thread **t, fl_thread_function *func
  *             rc = result;
  *
  * Returns:
- *   0           the thread has ended, and the handle is freed -EAGAIN  only fl_thread_try_join():
- *               the thread is alive
+ *   0           the thread has ended, and the handle is freed
+ *   -EAGAIN     only fl_thread_try_join(): the thread is alive
  *   -ECANCELED  the wait was cancelled; the thread can be joined again
  *   -ETIMEDOUT  the deadline passed; the thread can be joined again
  *   -EDEADLK    the caller is the thread itself

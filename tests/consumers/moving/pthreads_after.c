@@ -51,6 +51,10 @@ int main(void)
 		return fl_perror(rc, "join");
 	printf("%s, %s\n", first == 0 ? "done" : "?", second == -ECANCELED ? "cancelled" : "?");
 
+	put_order();
+	rc = cook_meals(1);
+	if (rc != 0)
+		return fl_perror(rc, "meals");
 	a->before = 7;
 	if (fork() == 0) {
 		rc = lock_account(a);

@@ -44,6 +44,9 @@ int main(void)
 	pthread_join(t, &second);
 	printf("%s, %s\n", first == NULL ? "done" : "?", second == PTHREAD_CANCELED ? "cancelled" : "?");
 
+	put_order();
+	if (cook_meals(1) != 0)
+		return 1;
 	pthread_mutexattr_init(&attributes);
 	pthread_mutexattr_setpshared(&attributes, PTHREAD_PROCESS_SHARED);
 	pthread_mutexattr_setrobust(&attributes, PTHREAD_MUTEX_ROBUST);
