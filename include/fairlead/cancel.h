@@ -116,10 +116,13 @@ static inline void fl__scoped_fl_cancel_token(fl_cancel_token *_c)
  *
  * The function runs at most once for each registration: in the context that cancels the token or an
  * ancestor, before that call returns; or at once, in the registering context, if the token was
- * cancelled or its deadline has passed before. A deadline that passes later runs no callback. Callbacks run in no particular order, and a second cancel does not wait for those that the first one runs.
+ * cancelled or its deadline has passed before. A deadline that passes later runs no callback.
+ * Callbacks run in no particular order, and a second cancel does not wait for those that the first
+ * one runs.
  *
  * The token of a task (also in a worker process), promise, fiber, group or loop is cancelled when
- * that object is cancelled, and a group's token also when a member fails. The callbacks then run within that call, for example fl_future_cancel().
+ * that object is cancelled, and a group's token also when a member fails. The callbacks then run
+ * within that call, for example fl_future_cancel().
 
  *
  * The function may lock, wait, cancel tokens, register and remove callbacks (also its own), and
