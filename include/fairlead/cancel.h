@@ -107,7 +107,6 @@ static inline void fl__scoped_fl_cancel_token(fl_cancel_token *_c)
 /*
  * A callback runs when its cancel token is cancelled. Use it to end a wait that is not one of this
  * library, as std::stop_callback does in C++. Registering one allocates no memory.
-
  *
  *     fl_cancel_callback cb;
  *     (void)fl_cancel_token_on_request(stop, &cb, interrupt, connection);
@@ -121,9 +120,8 @@ static inline void fl__scoped_fl_cancel_token(fl_cancel_token *_c)
  * one runs.
  *
  * The token of a task (also in a worker process), promise, fiber, group or loop is cancelled when
- * that object is cancelled, and a group's token also when a member fails. The callbacks then run
- * within that call, for example fl_future_cancel().
-
+ * that object is cancelled, and a group's token also when a member fails. The callbacks then run in
+ * the context that cancels, for example within fl_future_cancel().
  *
  * The function may lock, wait, cancel tokens, register and remove callbacks (also its own), and
  * destroy the token. It must not leave by longjmp() or pthread_exit().

@@ -50,13 +50,9 @@
  *                     shared memory (fl_shm_...) and what the headers of processes allow. So a
  *                     forked child may call exec, end by _exit(), or use the library anew, with
  *                     objects that it makes itself (docs/in-your-process.md).
- *   pthread_cancel()  No function of the library is a cancellation point, so a request stays
- *                     pending until the thread calls another function that is one.
- *                     docs/in-your-process.md says what follows if it does so in a task, a callback
- *                     or another function that the library calls. Do not cancel a thread
- *                     asynchronously while it is inside a function of the library. A process that
- *                     is forked from a thread (FL_PROCESS_FORK, fl_process_preload()) inherits the
- *                     pending request.
+ *   pthread_cancel()  No function of the library is a cancellation point. docs/in-your-process.md
+ *                     says what follows if a task or a callback reaches one. Do not cancel a thread
+ *                     asynchronously while it is inside a function of the library.
  *   errno             Locks and waits preserve it.
  *   Names             Names at file scope begin with fl_ or FL_, include guards with FAIRLEAD_. A
  *                     getter is named after its result, and the name of a predicate contains is_. A
@@ -77,35 +73,32 @@
  *   Configs           Set the members of a struct fl_x_config that you need, and leave the others
  *                     zero, also `more_`, to which a later version of the shared library may give a
  *                     meaning.
- *   Macros            You may define macros before or after you include these headers, but not with
- *                     these names: keywords; names of the C library; names that begin with fl_,
- *                     FL_, FAIRLEAD_ or an underscore, or end with an underscore; and names of
- *                     parameters and members in these headers, such as `name`, `size`, `state` or
- *                     `max`. A macro with parameters, such as `max(a, b)`, may have a name of the
- *                     last kind, because in these headers no parenthesis follows the name.
+ *   Macros            Do not define macros with these names: keywords; names of the C library;
+ *                     names that begin with fl_, FL_, FAIRLEAD_ or an underscore, or end with an
+ *                     underscore; and names of parameters and members in these headers, such as
+ *                     `name` or `size`. However, a macro with parameters, such as `max(a, b)`, may
+ *                     have a name of the last kind.
  *   Arguments         The order is: what the function makes, or otherwise the object; inputs; where
  *                     results are stored; the deadline; the cancel token. `config` may be NULL, and
  *                     so may the handle that fl_x_free() frees.
  *   Copies            Use an object only through the copy of the library that made it.
  *   Unload            A dlclose() of a shared object that contains the library ends the helper
  *                     threads and the fork server of this copy. Before it, free, join or stop all
- *                     objects, and wait until no thread is inside the shared object and no thread
- *                     that has called the library is just ending (docs/in-your-process.md).
+ *                     objects (docs/in-your-process.md says what else to do).
  *   Destroy           The destroy function of a lock, condition, semaphore, event, latch, barrier
  *                     or timer ends the life of an object that no context uses. It frees nothing
  *                     and cannot fail. While debugging is on (fairlead/debug.h), it panics if a
  *                     context holds the object or waits for it. For an object in shared memory it
- *                     logs a warning instead, because it may err: a process that was killed may
- *                     still count as a waiter.
+ *                     only logs a warning, because a process that was killed may still count as a
+ *                     waiter.
  *   Handles           A call that frees, joins or detaches a handle ends it, unless the call
  *                     returns an error. Ending a handle twice is a bug. While debugging is on
- *                     (fairlead/debug.h), the second call panics, unless thousands of other handles
- *                     have ended since, or a new object has the address. For a future, a thread or
- *                     a fiber it often panics without debugging, too.
+ *                     (fairlead/debug.h), the second call usually panics. For a future, a thread or
+ *                     a fiber it often does so without debugging, too.
  *   Cleanup           What FL_SCOPED, FL_LOCKED, FL_BLOCKING and similar macros declare ends with
  *                     its block, also at a return, break or goto out of it, but not at a longjmp().
  *                     pthread_exit() and pthread_cancel() end it only where the C library unwinds
- *                     the stack: glibc does so if the block is C++, or C that was compiled with
+ *                     the stack, as glibc does in C++, and in C that was compiled with
  *                     -fexceptions.
  *   Misuse            A bug of the caller panics if the library detects it (fairlead/error.h).
  *

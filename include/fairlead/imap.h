@@ -41,16 +41,14 @@ typedef struct fl_imap fl_imap;
 typedef struct fl_imap_config {
 	/*
 	 * How many arguments one task runs; 0 means 1. A process executor takes fewer if the
-	 * results of a task would not fit into 64 KiB. The results of a chunk come together. If an
-	 * argument fails, those after it in the chunk are not run, and fail with the same error and
-	 * message.
+	 * results would not fit into 64 KiB. The results of a chunk come together. If an argument
+	 * fails, those after it in the chunk are not run, and fail with the same error and message.
 	 */
 	size_t chunk;
 	/*
 	 * The most arguments in progress; a chunk is never larger. 0 means 1 MiB of arguments and
-	 * results for each worker, but 2 to 1,024 chunks, and at most 16,384 chunks in all (one
-	 * each if there are more workers). The bytes of an fl_bytes do not count, so set a window
-	 * if they are many. On the sequential executor one chunk is in progress.
+	 * results for each worker, but at least 2 and at most 1,024 chunks. The bytes of an
+	 * fl_bytes do not count, so set a window if they are many.
 	 */
 	size_t window;
 	bool unordered; /* results come in the order of completion */
@@ -91,8 +89,7 @@ FL_API FL_MUST_CHECK int fl_imap_create(fl_imap **it, fl_executor *e, const fl_t
 /*
  * Waits for the next result, copies it to `*result`, and stores the index of its argument in
  * `*index`. `result` may be NULL if the result has no size, and `index` may be NULL. If no result
- * of earlier chunks is left, the call submits the next chunk, if the window allows it, and further
- * chunks until a result is ready.
+ * of earlier chunks is left, the call submits further chunks, as far as the window allows.
  *
  * fl_imap_next() and fl_imap_next_until() block the calling context, and a worker meanwhile runs
  * pending tasks of the iteration in its own executor. fl_imap_try_next() never waits for a running
@@ -135,9 +132,8 @@ FL_API int fl_imap_error(const fl_imap *it);
 FL_API const char *fl_imap_message(const fl_imap *it);
 
 /*
- * Frees the iteration, and ends it if tasks are left. Pending tasks are cancelled. Running tasks
- * are asked to stop, but the call does not wait for them: a running task goes on with its copy of
- * the argument, and its hooks run later.
+ * Frees the iteration. Pending tasks are cancelled. Running tasks are asked to stop, but the call
+ * does not wait for them: they go on with their copies of the arguments.
  */
 FL_API void fl_imap_free(fl_imap *it);
 

@@ -34,8 +34,8 @@ typedef struct fl_queue fl_queue;
 
 typedef enum fl_queue_order {
 	/*
-	 * The oldest item comes out first. Without FL_RENDEZVOUS and FL_OVERWRITE the queue uses no
-	 * lock.
+	 * The oldest item comes out first. The queue uses no lock, except with FL_RENDEZVOUS or
+	 * FL_OVERWRITE, or if memory is short.
 	 */
 	FL_FIFO,
 	/* The newest item comes out first. The queue uses a lock. */
@@ -106,10 +106,11 @@ typedef struct fl_queue_config {
 	 *
 	 * `one_consumer` makes the gets of an unbounded FL_FIFO queue cheaper; there,
 	 * fl_queue_close_now() and a wait for FL_ON_QUEUE count as gets. Both promises together
-	 * make a bounded FL_FIFO queue without FL_OVERWRITE cheaper. But then a context that sleeps
-	 * or closes calls membarrier(), which takes microseconds, and panics if a sandbox forbids
-	 * it after the creation. Also, a get may find the queue empty although a put has returned
-	 * in another thread, unless the program has ordered that put before the get in another way.
+	 * make a bounded FL_FIFO queue without FL_OVERWRITE cheaper. But then fl_queue_close()
+	 * waits for a put in progress, and a context that sleeps or closes calls membarrier(),
+	 * which takes microseconds, and panics if a sandbox forbids it after the creation. Also, a
+	 * get may find the queue empty although a put has returned in another thread, unless the
+	 * program has ordered that put before the get in another way.
 	 */
 	bool one_producer, one_consumer;
 	uintptr_t more_[4];
@@ -208,7 +209,7 @@ FL_API void fl_queue_close(fl_queue *q);
 /*
  * Closes `q`, drops its items on the calling thread, and returns how many. Gets that wait now fail
  * with -EPIPE. Each dropped item counts as done (fl_queue_task_done()). In a bounded FL_FIFO queue,
- * the call waits for puts and gets in progress.
+ * the call waits for puts in progress, and may wait for a get.
  */
 FL_API size_t fl_queue_close_now(fl_queue *q);
 

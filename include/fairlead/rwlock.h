@@ -34,17 +34,14 @@ FL_BEGIN_DECLS
  * A read lock cannot be upgraded. To write, unlock, lock for writing, and read again, since the
  * data may have changed. fl_rwlock_downgrade() turns a write lock into a read lock.
  *
- * Fairness: the wait queue is FIFO (but see fl_loop_run_once(), fairlead/loop.h), and it serves one
- * writer or a run of readers at a time. Running threads may overtake a waiter until it has been the
- * first for about a millisecond, or for longer if it gets no CPU. A fiber overtakes only while the
- * first waiter is a thread that was woken and has not locked yet, or by a try function.
+ * Fairness: the wait queue is FIFO, and it serves one writer or a run of readers at a time. Running
+ * threads may overtake a waiter until it has been the first for about a millisecond
+ * (fairlead/mutex.h, "Fairness").
  *
- * Scaling: a lock that threads often read at the same time becomes biased to its readers. Threads
- * that read a biased lock write to slots outside of it, so they usually do not slow each other
- * down, even on many CPUs. The next writer or waiter ends the bias, which takes one or a few
- * microseconds, and the lock is then not biased for up to about a tenth of a second. Fibers do not
- * use the bias. Nobody does while FL_DEBUG_LOCKORDER, FL_DEBUG_WAITS or FL_DEBUG_CONTENTION is on
- * (fairlead/debug.h).
+ * Scaling: a lock that threads often read at the same time becomes biased to its readers. Then
+ * reading threads usually do not slow each other down, even on many CPUs. The next writer ends the
+ * bias, which takes one or a few microseconds, and the lock is then not biased for up to about a
+ * tenth of a second. Fibers do not use the bias.
  *
  * Memory order: every lock acquires what earlier write unlocks released. A write lock also acquires
  * what earlier read unlocks released. The last holder may unlock and destroy the lock, even if an
@@ -63,9 +60,9 @@ FL__ASSERT_SIZE(fl_rwlock, 8);
 FL_API void fl_rwlock_init(fl_rwlock *l);
 
 /*
- * Ends the life of `l`, which no context may hold or wait for (fairlead/defs.h, "Destroy"). You may
- * free the memory of a lock without this call, except if one thread has read-locked `l` and another
- * has undone that read lock: then destroy `l` before its memory becomes another lock.
+ * Ends the life of `l`. You may free the memory of a lock without this call, except if one thread
+ * has read-locked `l` and another has undone that read lock: then destroy `l` before its memory
+ * becomes another lock.
  */
 FL_API void fl_rwlock_destroy(fl_rwlock *l) FL_EXCLUDES(*l);
 
@@ -89,8 +86,8 @@ FL_API FL_MUST_CHECK int fl_rwlock_read_lock_until(fl_rwlock *l, fl_time deadlin
     FL_TRY_ACQUIRE_SHARED(0, *l);
 
 /*
- * Undoes one read lock. It panics if no context reads `l`. If `l` is biased, the call may not
- * notice this, and then the context that ends the bias panics.
+ * Undoes one read lock. It panics if no context reads `l`, perhaps later, in another context, if
+ * `l` is biased.
  */
 FL_API void fl_rwlock_read_unlock(fl_rwlock *l) FL_RELEASE_SHARED(*l);
 
@@ -125,8 +122,8 @@ FL_API void fl_rwlock_downgrade(fl_rwlock *l) FL_RELEASE(*l) FL_ACQUIRE_SHARED(*
 /*
  * Check that `l` is locked. fl_rwlock_assert_read_held() panics if no context reads or writes, and
  * fl_rwlock_assert_write_held() if no context writes. Both also panic if debugging
- * (fairlead/debug.h) knows holders of `l` that locked it while FL_DEBUG_LOCKORDER or FL_DEBUG_WAITS
- * was on, and the calling context is not among them.
+ * (FL_DEBUG_LOCKORDER or FL_DEBUG_WAITS) knows the holders of `l`, and the calling context is not
+ * among them.
  */
 FL_API void fl_rwlock_assert_read_held(const fl_rwlock *l) FL_ASSERT_HELD_SHARED(*l);
 FL_API void fl_rwlock_assert_write_held(const fl_rwlock *l) FL_ASSERT_HELD(*l);

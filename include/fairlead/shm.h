@@ -26,25 +26,23 @@ FL_BEGIN_DECLS
  * A region is a file without a name, which the kernel frees with its last descriptor and mapping.
  * Another process gets the descriptor by inheritance, through a pipe, or from an endpoint
  * (fairlead/endpoint.h), and finds the contents by the root. It maps the region at another address,
- * so a region must contain offsets and never pointers. All memory is allocated at once and the size
- * is sealed, so no access raises SIGBUS, unless a peer frees the memory (docs/security.md).
+ * so a region must contain offsets and never pointers. All memory is allocated at once, so no
+ * access raises SIGBUS, unless a hostile peer frees the memory (docs/security.md).
  *
  * Deaths, stops and damage
  *
  * If a process is killed, the region stays valid, no allocation waits for the dead one, and its
- * blocks stay allocated until another process frees them. If a process is stopped (SIGSTOP) in the
- * few instructions of a call on an object in shared memory (fl_shm_...), calls of other processes
- * on that object block until it continues or is killed; docs/guide/dead-owners.md says which end
- * earlier. If another process overwrites an object or the region, functions return an error or a
- * wrong value, or block as they do for a stopped process. They never access memory outside the
- * object or region.
+ * blocks stay allocated until another process frees them. If a process is stopped (SIGSTOP) inside
+ * a call on an object in shared memory (fl_shm_...), calls of other processes on that object block
+ * until it continues or is killed, with few exceptions (docs/guide/dead-owners.md). If another
+ * process overwrites an object or the region, functions return an error or a wrong value, or block
+ * as they do for a stopped process. They never access memory outside the object or region.
  *
  * Processes, fork and limits
  *
- * All processes that share memory must be in one PID namespace. fl_shm_attach() notices another one
- * if /proc is there, as it was in the process that made the region. A forked child may use the
- * objects in the region, and may use and free its parent's handles. A region has at most
- * FL_SHM_SIZE_MAX bytes, and its bookkeeping takes another 1.6 %, rounded up to pages.
+ * All processes that share memory must be in one PID namespace. A forked child may use the objects
+ * in the region, and may use and free its parent's handles. A region has at most FL_SHM_SIZE_MAX
+ * bytes, and its bookkeeping takes another 1.6 %.
  *
  * Memory order
  *
@@ -114,8 +112,8 @@ FL_API FL_MUST_CHECK int fl_shm_seal(fl_shm *region);
 
 /*
  * Returns whether this process may write to the region. If it may not, you can still use offsets
- * and the root, read blocks, and get an fl_shm_value. Other writes to the region raise SIGSEGV, and
- * so do calls on objects in it, unless they list a result for a read-only region.
+ * and the root, read blocks, and get an fl_shm_value. Writes, and most calls on objects in the
+ * region, raise SIGSEGV.
  */
 FL_API bool fl_shm_is_writable(const fl_shm *region);
 
@@ -139,9 +137,9 @@ FL_INLINE FL_MUST_CHECK void *fl_shm_block_alloc(fl_shm *_region, size_t _size)
 
 /*
  * Frees a block, which any process may have allocated; NULL has no effect. It panics if no block
- * can begin at `block`, or if the region is read-only in this process. A free of an address at which
- * no block begins, such as a second free, only logs an error, unless a new block has been allocated
- * there: then it frees the new block.
+ * can begin at `block`, or if the region is read-only in this process. A free of an address at
+ * which no block begins, such as a second free, only logs an error, unless a new block has been
+ * allocated there: then it frees the new block.
  */
 FL_API void fl_shm_block_free(fl_shm *region, void *block);
 
@@ -155,9 +153,8 @@ FL_API fl_shm_offset fl_shm_offset_of(const fl_shm *region, const void *address)
 FL_API void *fl_shm_at(const fl_shm *region, fl_shm_offset offset, size_t size);
 
 /*
- * FL_SHM_AT(region, struct frame, offset) returns the address of `offset` as a pointer to the type.
- * It returns NULL unless the object lies in the region's blocks and the offset fits the alignment
- * of the type. It does not check that the bytes are allocated.
+ * FL_SHM_AT(region, struct frame, offset) returns the address of `offset` as a pointer to the type,
+ * or NULL unless the object lies in the region's blocks and the offset fits the type's alignment.
  */
 #define FL_SHM_AT(region, type, offset)                                                                                \
 	FL__CAST_POINTER(__typeof__(type) *, fl__shm_at_aligned((region), (offset), sizeof(type), __alignof__(type)))
@@ -172,10 +169,7 @@ FL_API void *fl_shm_at(const fl_shm *region, fl_shm_offset offset, size_t size);
  */
 FL_API FL_MUST_CHECK int fl_shm_set_root(fl_shm *region, fl_shm_offset root);
 
-/*
- * Returns the root, or 0 if none was set. Memory order: acquire, so that what was written before
- * fl_shm_set_root() happens before the return.
- */
+/* Returns the root, or 0 if none was set. Memory order: acquire. */
 FL_API fl_shm_offset fl_shm_root(const fl_shm *region);
 
 static inline void *fl__shm_at_aligned(const fl_shm *_region, fl_shm_offset _offset, size_t _size, size_t _align)

@@ -31,27 +31,25 @@ FL_BEGIN_DECLS
  *
  * Death of an owner
  *
- * An owner is dead when its thread or its process has ended or called exec, except that the kernel
- * does not report an exec by a thread other than the first. Each death is reported once, by
- * -EOWNERDEAD of one lock. If the new owner unlocks without fl_shm_mutex_recover(), the mutex is
- * lost: all waiters and all later callers get -ENOTRECOVERABLE, until fl_shm_mutex_init().
+ * An owner is dead when its thread or its process has ended or called exec. (The kernel does not
+ * report an exec by a thread other than the first.) Each death is reported once, by -EOWNERDEAD of
+ * one lock. If the new owner unlocks without fl_shm_mutex_recover(), the mutex is lost: all waiters
+ * and all later callers get -ENOTRECOVERABLE, until fl_shm_mutex_init().
  *
  * Processes and limits
  *
  * What fairlead/shm.h says about processes, stops and damage holds here. A forked child does not
  * own a mutex that its parent owns. While the mutex is held, its memory must stay mapped at the
- * same address. A thread can hold 2,045 shared locks, since the kernel frees no more when it dies.
- * If another process overwrites the mutex, it no longer excludes others.
+ * same address. A thread can hold 2,045 shared locks.
  *
- * In an emulator without robust futexes, a thread that waits without a cancel token looks once a
- * second whether the owner exists, and frees the mutex of a dead one. A try, a fiber, and a wait
- * with a token do not. There, a process that dies in a call on another object in shared memory,
- * such as a queue, may leave waiters of that object asleep.
+ * In an emulator without robust futexes, only a thread that waits without a cancel token notices a
+ * dead owner, within a second. There, a process that dies in a call on another object in shared
+ * memory may leave waiters of that object asleep.
  *
  * Memory order
  *
- * A lock acquires what the previous unlock has released, or what a dead owner wrote. An unlock
- * touches the mutex for the last time in the instruction that releases it.
+ * A lock acquires what the previous unlock has released, or what a dead owner wrote. You may free
+ * the mutex's memory as soon as you have locked and unlocked it, if no other context will use it.
  */
 typedef struct FL_CAPABILITY("shared mutex") fl_shm_mutex {
 	uint64_t lock_[5];
@@ -79,9 +77,8 @@ FL_INLINE void fl_shm_mutex_init_recursive(fl_shm_mutex *_m)
 }
 
 /*
- * Ends the life of `m`, which no context may hold or wait for. While debugging is on, the call only
- * logs a warning if one seems to (fairlead/defs.h, "Destroy"). A waiter that was killed or gave up
- * may count until `m` has been locked and unlocked once more for each.
+ * Ends the life of `m`, which no context may hold or wait for. While debugging is on, the call logs
+ * a warning if one seems to (fairlead/defs.h, "Destroy").
  */
 FL_API void fl_shm_mutex_destroy(fl_shm_mutex *m);
 
@@ -123,10 +120,7 @@ FL_API void fl_shm_mutex_recover(fl_shm_mutex *m) FL_ASSERT_HELD(*m);
  */
 FL_API void fl_shm_mutex_unlock(fl_shm_mutex *m) FL_RELEASE(*m);
 
-/*
- * Returns whether `m` has an owner now. Use it in assertions only, since it orders no memory
- * accesses.
- */
+/* Returns whether `m` has an owner now. It orders no memory accesses. */
 FL_API bool fl_shm_mutex_is_locked(const fl_shm_mutex *m);
 
 /* Returns how often the calling context has locked `m` and not unlocked it. */

@@ -38,8 +38,7 @@ typedef struct fl_task_type {
 	/*
 	 * Called once for each task that an executor has accepted, run or not, before its future
 	 * ends; NULL means none. fl_executor_map(), fl_process_start() and fl_future_then() do not
-	 * call it, because they do not take over the argument. fairlead/imap.h says when iterations
-	 * call it.
+	 * call it, because they do not take over the argument.
 	 */
 	void (*drop_arg)(void *arg);
 	/*
@@ -50,8 +49,8 @@ typedef struct fl_task_type {
 	void (*drop_result)(void *result);
 	/*
 	 * How often the task may be started if the process that runs it dies; 0 means once. It is
-	 * not started again after it was killed at its deadline. A map starts again all elements
-	 * that the process had taken together, its chunk.
+	 * not started again after it was killed at its deadline. A map starts all elements of the
+	 * chunk again.
 	 */
 	unsigned max_attempts;
 } fl_task_type;
@@ -78,8 +77,7 @@ FL_API fl_cancel_token *fl_task_token(fl_task_ctx *ctx);
 /*
  * Returns the region `regions[i]` of the executor's config, as the process that runs the task has
  * mapped it, or NULL if there is none. It is valid until the function of the task returns, and must
- * not be freed. Instead of copying data, put it into a region, and pass its offset there as the
- * argument.
+ * not be freed.
  */
 FL_API struct fl_shm *fl_task_region(const fl_task_ctx *ctx, unsigned i);
 
@@ -100,9 +98,8 @@ FL_API int fl_task_fail(fl_task_ctx *ctx, int code, const char *message, ...) FL
  * result.
  *
  * fl_future_get() and fl_imap_next() copy the kept result, and still report the failure. A map
- * needs it only for results above 64 KiB in processes (fl_executor_map()). A chained task
- * (fl_future_then()) gets the error and message, but not the result. A process executor loses a
- * kept result above 64 KiB if its worker cannot send it.
+ * needs it only for results above 64 KiB in processes. A chained task (fl_future_then()) gets the
+ * error and message, but not the result.
  */
 FL_API void fl_task_keep_result(fl_task_ctx *ctx);
 

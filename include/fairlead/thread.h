@@ -18,8 +18,8 @@ FL_BEGIN_DECLS
  *     rc = fl_thread_start(&t, download, &file, &(fl_thread_config){ .name = "download" });
  *     rc = fl_thread_join_until(t, &result, fl_after(FL_S(10)), NULL);
  *
- * Join or detach each thread exactly once. That frees the handle, so a second time panics where the
- * library notices it (fairlead/defs.h, "Handles"). Only one context at a time may use a handle.
+ * Join or detach each thread exactly once. That frees the handle. Only one context at a time may
+ * use a handle.
  */
 typedef int fl_thread_function(void *arg);
 
@@ -74,9 +74,8 @@ FL_API FL_MUST_CHECK int fl_thread_start(fl_thread **t, fl_thread_function *func
  *   -ETIMEDOUT  the deadline passed; the thread can be joined again
  *   -EDEADLK    the caller is the thread itself
  *
- * Except for fl_thread_try_join(), the calls block the calling context while the thread is alive.
- * When it is not, all three still wait, whatever the deadline, for the destructors of its
- * thread-specific data (pthread_key_create()).
+ * The first two functions block the calling context while the thread is alive. All three still wait
+ * for the destructors of its thread-specific data (pthread_key_create()) when it is not.
  */
 FL_API FL_MUST_CHECK int fl_thread_join_until(fl_thread *t, int *result, fl_time deadline, fl_cancel_token *cancel);
 FL_INLINE FL_MUST_CHECK int fl_thread_join(fl_thread *_t, int *_result)
@@ -98,10 +97,7 @@ FL_API void fl_thread_detach(fl_thread *t);
  */
 FL_API bool fl_thread_is_alive(const fl_thread *t);
 
-/*
- * Returns the id of the thread, which is never 0, and never used twice. In the thread's function,
- * outside of fibers, fl_thread_current_id() returns the same id.
- */
+/* Returns the id of the thread, which is never 0, and never used twice. */
 FL_API uint64_t fl_thread_id(const fl_thread *t);
 
 /* Returns the id of the calling context (thread or fiber). It is never 0. */
@@ -110,8 +106,7 @@ FL_API uint64_t fl_thread_current_id(void);
 /*
  * Returns the name of the calling context. It is the name that a thread or fiber was given at its
  * start, "main" for the main thread (in a worker process the worker's name), or "foreign" for a
- * thread that the library did not start. Late in a thread's end, after its function and the
- * destructors of its locals, its name is "foreign", too.
+ * thread that the library did not start.
  */
 FL_API const char *fl_thread_current_name(void);
 
@@ -122,11 +117,10 @@ typedef struct fl_thread_info {
 } fl_thread_info;
 
 /*
- * Returns the number of threads that are alive or can be joined, and visits them. It calls `visit`,
- * unless that is NULL, for each, the oldest first. They are the threads of fl_thread_start() and of
- * executors and, in a worker process, the thread "listener", but not the other threads that the
- * library starts for itself (docs/in-your-process.md). `visit` must not start, join or detach
- * threads.
+ * Returns the number of threads that are alive or can be joined, and calls `visit`, unless that is
+ * NULL, for each, the oldest first. They are the threads of fl_thread_start() and of executors, but
+ * not those that the library starts for itself (docs/in-your-process.md). `visit` must not start,
+ * join or detach threads.
  */
 FL_API size_t fl_thread_enumerate(void (*visit)(const fl_thread_info *info, void *arg), void *arg);
 
@@ -153,8 +147,7 @@ FL_API fl_thread_error_handler *fl_thread_set_error_handler(fl_thread_error_hand
  *
  * When a context ends, the destructors of its values that are not NULL run, in the order in which
  * the process first set the locals. If they set values again, up to three more rounds follow. A
- * local and its destructor must outlive all contexts that have set it. After a dlclose() of the
- * library, the values of threads that run on are not destroyed.
+ * local and its destructor must outlive all contexts that have set it.
  */
 typedef struct fl_local {
 	void (*destroy_)(void *value);
@@ -186,21 +179,19 @@ FL_API extern const fl_on_type fl__on_thread;
  * FL_CPUS, by which an operator limits the program (docs/security.md). Executors of threads and
  * processes have this many workers by default, up to FL_WORKERS_MAX.
  *
- * The call does not wait, but it reads files each time. Only the first call reads FL_CPUS; no other
- * thread may change the environment meanwhile. A text that is not a number of 1 or more is ignored,
- * with a warning.
+ * The call reads files each time, but FL_CPUS only once; no other thread may change the environment
+ * meanwhile.
  */
 FL_API unsigned fl_cpu_count(void);
 
 /*
  * Switches polling on or off in this process, for later waits of all threads. At first it is on: a
  * thread that must wait polls for some 50 us before it sleeps, which is faster but costs CPU time
- * (docs/guide/threads.md). While it is off, a call may still spin for a few instructions of another
- * thread's call on the same object.
+ * (docs/guide/threads.md).
  *
  * The environment variable FL_POLL=none switches polling off before main(), in worker processes,
- * too (docs/security.md). Any other text is ignored, with a warning. To switch it off in worker
- * processes by this call, make it in main() before fl_process_main() (fairlead/process.h).
+ * too (docs/security.md). To switch it off in worker processes by this call, make it in main()
+ * before fl_process_main() (fairlead/process.h).
  */
 FL_API void fl_poll_enable(bool polls);
 
