@@ -20,8 +20,7 @@ FL_BEGIN_DECLS
  *     rc = fl_stream_peer_address(s, &a);                // check; fairlead/stream.h
  *     rc = fl_address_text(&a, text, sizeof text);       // check: "127.0.0.1:43210"
  *
- * System calls take the first `size` bytes of `system`, and you may fill these members yourself. No
- * function stores an IPv4 address in the form of an IPv6 address.
+ * System calls take the first `size` bytes of `system`, and you may fill these members yourself.
  */
 typedef struct fl_address {
 	struct sockaddr_storage system;
@@ -63,8 +62,8 @@ FL_API FL_MUST_CHECK int fl_address_unix(fl_address *a, const char *path);
  * Stores an address as text in the `size` bytes at `text`; FL_ADDRESS_TEXT_SIZE bytes suffice.
  *
  * The text is "127.0.0.1:7000", "[::1]:7000", a path, or "@name" for an abstract name. With port 0
- * it is the host only, "127.0.0.1" or "fe80::1%2", as every function that takes a host accepts it.
- * If `size` of the address is 0, as for an unnamed sender, the text is "".
+ * it is the host only, as every function that takes a host accepts it. If `size` of the address is
+ * 0, as for an unnamed sender, the text is "".
  *
  * Returns:
  *   0        the text is stored

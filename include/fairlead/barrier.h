@@ -26,9 +26,8 @@ FL_BEGIN_DECLS
  * A barrier breaks when a waiter gives up (timeout, cancel), and when fl_barrier_abort() is called.
  * All its waiters and all later callers then get -EPIPE, until fl_barrier_reset().
  *
- * You may destroy the barrier when no context will begin another wait, and all phases are over. A
- * phase that completed is over as soon as one wait has returned 0 to parties - 1. A phase that
- * failed is over when all its waits have returned.
+ * You may destroy the barrier as soon as one wait of the last phase has returned 0 to parties - 1.
+ * If a phase failed, wait until all its waits have returned.
  *
  * Memory order: the action acquires what each party released by its wait. All parties acquire what
  * the parties and the action released.
@@ -46,7 +45,7 @@ FL__ASSERT_SIZE(fl_barrier, 24 + 2 * sizeof(void *));
 /* clang-format off */
 /*
  * Initializes a barrier of `parties` parties, 1 to INT_MAX, without an action. A constant outside
- * of this range does not compile. Another number outside of it panics.
+ * of this range does not compile; a variable outside of it panics.
  */
 #define FL_BARRIER_INIT(parties) { FL__NUMBER(BARRIER_INIT, parties, 1, INT_MAX), 0, 0, 0, NULL, NULL }
 /* clang-format on */
@@ -59,13 +58,11 @@ FL__ASSERT_SIZE(fl_barrier, 24 + 2 * sizeof(void *));
  *     rc = fl_barrier_init_with_action(&turn, 4, merge_parts, &parts);        // check
  *
  * The action must not wait at `b`, and must not destroy it. If it fails, it calls
- * fl_barrier_abort(b). If it ends its thread, by pthread_exit() or pthread_cancel(), that counts as
- * fl_barrier_abort(), but in a fiber it panics.
+ * fl_barrier_abort(b). docs/in-your-process.md says what happens if it does not return.
  *
- * Once the action has begun, a waiter of its phase no longer gives up: even after a timeout or a
- * cancel, it waits for the end of the action, and passes. But fl_barrier_abort() and
- * fl_barrier_reset() fail the phase. A context that arrives while the action runs belongs to the
- * next phase, and breaks the barrier from that phase on if it gives up.
+ * Once the action has begun, a timeout or a cancel no longer ends a wait of its phase, but
+ * fl_barrier_abort() and fl_barrier_reset() do. A context that arrives while the action runs
+ * belongs to the next phase.
  *
  * Returns:
  *   0        `b` is a barrier
@@ -88,10 +85,7 @@ FL_INLINE FL_MUST_CHECK int fl_barrier_init(fl_barrier *_b, uint32_t _parties)
 	return fl_barrier_init_with_action(_b, _parties, NULL, NULL);
 }
 
-/*
- * Ends the life of `b`. No context may wait at `b`, and no action may run (fairlead/defs.h,
- * "Destroy").
- */
+/* Ends the life of `b`. No action may run. */
 FL_API void fl_barrier_destroy(fl_barrier *b);
 
 /*
@@ -114,19 +108,16 @@ FL_INLINE FL_MUST_CHECK int fl_barrier_wait(fl_barrier *_b)
  */
 FL_API void fl_barrier_abort(fl_barrier *b);
 
-/*
- * Makes `b` unbroken and empty. Its waiters get -EPIPE. If the action runs, the next phase begins
- * after it.
- */
+/* Makes `b` unbroken and empty. Its waiters get -EPIPE. */
 FL_API void fl_barrier_reset(fl_barrier *b);
 
-/* Returns whether `b` is broken. The answer may be out of date at once. */
+/* Returns whether `b` is broken. */
 FL_INLINE bool fl_barrier_is_broken(const fl_barrier *_b)
 {
 	return fl__load_relaxed(&_b->state_) & 1; /* relaxed: the answer may be stale at once */
 }
 
-/* Returns how many parties of the present phase wait. The answer may be out of date at once. */
+/* Returns how many parties of the present phase wait. */
 FL_API uint32_t fl_barrier_waiting(const fl_barrier *b);
 
 FL_END_DECLS

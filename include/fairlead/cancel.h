@@ -64,13 +64,13 @@ FL_API void fl_cancel_token_request(fl_cancel_token *c);
 
 /*
  * Returns whether `c` or an ancestor was cancelled, by a call or because its deadline has passed.
- * NULL means the scope.
+ * NULL means the context's scope, if it has one.
  */
 FL_API bool fl_cancel_token_is_requested(const fl_cancel_token *c);
 
 /*
- * Returns the earliest deadline of `c` and its ancestors. NULL means the scope. It is FL_FOREVER if
- * there is none.
+ * Returns the earliest deadline of `c` and its ancestors, or FL_FOREVER if there is none. NULL
+ * means the context's scope, if it has one.
  */
 FL_API fl_time fl_cancel_token_deadline(const fl_cancel_token *c);
 

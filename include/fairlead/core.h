@@ -4,8 +4,8 @@
 
 /*
  * All headers of the core of Fairlead, which also works on macOS and Windows: threads, locks,
- * queues, futures and executors. fairlead.h also has the headers of the other parts that the build
- * has. The headers of the core are:
+ * queues, futures and executors. fairlead.h also has the other parts that the build has. The
+ * headers of the core are:
  *   locks and waits     fairlead/mutex.h, fairlead/rmutex.h, fairlead/rwlock.h, fairlead/cond.h,
  *                       fairlead/sem.h, fairlead/event.h, fairlead/latch.h, fairlead/barrier.h,
  *                       fairlead/once.h, fairlead/wait_any.h, fairlead/cancel.h,

@@ -47,8 +47,9 @@ typedef struct fl_imap_config {
 	size_t chunk;
 	/*
 	 * The most arguments in progress; a chunk is never larger. 0 means 1 MiB of arguments and
-	 * results for each worker, but at least 2 and at most 1,024 chunks. The bytes of an
-	 * fl_bytes do not count, so set a window if they are many.
+	 * results for each worker, but at least 2 and at most 1,024 chunks for each, and at most
+	 * 16,384 chunks in all. The bytes of an fl_bytes do not count, so set a window if they are
+	 * many.
 	 */
 	size_t window;
 	bool unordered; /* results come in the order of completion */

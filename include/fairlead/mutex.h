@@ -25,8 +25,7 @@ FL_BEGIN_DECLS
  * Fairness: the wait queue is FIFO, but running threads may overtake the first waiter until about a
  * millisecond after its first wake. Then the mutex is handed over to the waiter, later if it gets
  * no CPU. The fibers of one loop acquire the mutex in FIFO order, except by fl_mutex_try_lock().
- * Other waiters may go before fibers of a loop that you drive by fl_loop_run_once()
- * (fairlead/loop.h).
+ * Fibers of a loop that you drive by fl_loop_run_once() may be overtaken (fairlead/loop.h).
  *
  * Memory order: a lock acquires what the previous unlock released. If you hold the mutex, you may
  * unlock and destroy it, even if the previous owner has not yet returned from its unlock.
@@ -64,8 +63,7 @@ FL_API FL_MUST_CHECK int fl_mutex_try_lock(fl_mutex *m) FL_TRY_ACQUIRE(0, *m);
 
 /*
  * Locks `m`, or gives up at a deadline or a cancel. It blocks the calling context while another
- * context holds `m`. NULL for `cancel` means the context's cancel scope, and FL_SHIELDED no token.
- * Returns:
+ * context holds `m`. Returns:
  *   0           `m` is locked
  *   -ETIMEDOUT  the deadline passed
  *   -ECANCELED  the wait was cancelled
@@ -79,23 +77,21 @@ FL_API FL_MUST_CHECK int fl_mutex_lock_until(fl_mutex *m, fl_time deadline, fl_c
 FL_API void fl_mutex_unlock(fl_mutex *m) FL_RELEASE(*m);
 
 /*
- * Returns whether any context holds `m` now. The answer may be out of date at once, so use it in
- * assertions only. It orders no memory accesses.
+ * Returns whether any context holds `m` now. Use it in assertions only: it orders no memory
+ * accesses.
  */
 FL_API bool fl_mutex_is_locked(const fl_mutex *m);
 
 /*
- * Panics if no context holds `m`, or if debugging (fairlead/debug.h) knows that another context
- * holds it. Debugging knows who locked `m` while FL_DEBUG_LOCKORDER or FL_DEBUG_WAITS was on. The
- * call orders no memory accesses.
+ * Panics if no context holds `m`, or if debugging (FL_DEBUG_LOCKORDER or FL_DEBUG_WAITS) knows that
+ * another context holds it. It orders no memory accesses.
  */
 FL_API void fl_mutex_assert_held(const fl_mutex *m) FL_ASSERT_HELD(*m);
 
 /*
  * FL_LOCKED(&m) is a declaration that locks `m` as fl_mutex_lock() does, and unlocks it at the end
- * of the enclosing block, also at a return, break or goto out of it. A longjmp(), pthread_exit() or
- * pthread_cancel() out of the block leaves `m` locked, except where the C library unwinds the stack
- * (FL_SCOPED() in fairlead/defs.h).
+ * of the enclosing block, also at a return, break or goto out of it, but not at a longjmp()
+ * (fairlead/defs.h, "Cleanup").
  */
 #define FL_LOCKED(m) FL__LOCK_SCOPE(fl__locked, m)
 

@@ -95,8 +95,8 @@ FL_BEGIN_DECLS
  *
  * The fork server
  *
- * A process has one fork server (one for each copy of the library). If the caller's rights have
- * changed, or settings that the fork server may not take on, the next start replaces it by
+ * A process has one fork server (one for each copy of the library). If the caller has other rights
+ * than the fork server, or settings that the fork server may not take on, a start replaces it by
  * executing this program again. fl_process_preload() replaces it by a copy of this process. But as
  * long as a process executor has workers from the fork server, or a handle of another of its
  * processes is left, it cannot be replaced, and the start fails with -EPERM or -EACCES.

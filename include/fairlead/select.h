@@ -40,8 +40,7 @@ typedef struct fl_select_case {
 
 /*
  * Makes one of the `n` puts and gets of the array `cases`. Blocks the calling context until one can
- * be made. It tries the cases one after the other, not all at one moment. A case of a closed queue
- * is as likely to be chosen as one that succeeds. A wait takes time quadratic in `n`. Returns:
+ * be made. A case of a closed queue is as likely to be chosen as one that succeeds. Returns:
  *   0 or more   the index of the case that was made
  *   -ETIMEDOUT  the deadline passed
  *   -ECANCELED  the wait was cancelled
@@ -50,9 +49,7 @@ typedef struct fl_select_case {
  *   -EINVAL     no case is left, or there are more than INT_MAX; or a case has both `to` and
  *               `from`, or neither, or another size than the queue's items
  *
- * The cases and all their queues must exist until the call returns. However, a context that has got
- * the item that the call puts may free that queue, unless it is a rendezvous or occurs several
- * times in `cases`. Memory order: that of the put or get that was made.
+ * The cases and all their queues must exist until the call returns.
  */
 FL_API FL_MUST_CHECK int fl_select_until(fl_select_case *cases, size_t n, fl_time deadline, fl_cancel_token *cancel);
 

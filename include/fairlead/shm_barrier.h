@@ -22,8 +22,7 @@ FL_BEGIN_DECLS
  * fl_shm_barrier_reset().
  *
  * A process that is killed while it waits still counts as arrived. One that is killed earlier does
- * not, and the others wait for it. The barrier passes or breaks for all parties at once, even if
- * the process that completes or breaks it is killed in the call.
+ * not, and the others wait for it. The barrier passes or breaks for all parties at once.
  *
  * While a process is stopped (SIGSTOP) inside a call, the calls of other processes block, even past
  * their deadlines, because a timeout must break the barrier for all. What fairlead/shm.h says about

@@ -21,9 +21,8 @@ FL_BEGIN_DECLS
  * An event is 96 bytes, and all-zero memory is an event that is not set. fl_shm_event_set() wakes
  * all contexts that wait at the time of the call, even if the event is reset at once.
  *
- * If a process is killed in a set, either the event is set and all waiters find it set, or nothing
- * has happened. What fairlead/shm.h says about processes, stops and damage, and
- * fairlead/shm_mutex.h about emulators, holds here, too.
+ * What fairlead/shm.h says about processes, stops and damage, and fairlead/shm_mutex.h about
+ * emulators, holds here, too.
  *
  * Memory order: what was written before fl_shm_event_set() happens before a call that sees the
  * event set.
@@ -54,8 +53,8 @@ FL_API FL_MUST_CHECK int fl_shm_event_set(fl_shm_event *e);
 
 /*
  * Makes the event not set. Contexts that were woken stay woken. Memory order: it acquires what each
- * set that it undoes has released. So a consumer that resets the event, then looks for work, and
- * waits if there is none, misses no work.
+ * set that it undoes has released. So a consumer that resets the event before it looks for work
+ * misses none.
  */
 FL_API void fl_shm_event_reset(fl_shm_event *e);
 

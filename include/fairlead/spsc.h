@@ -27,26 +27,23 @@ FL_BEGIN_DECLS
  *
  * Memory order: a get sees what was done before the put of its item, and a put what was done before
  * the get that made its space. But a put is not a fence. If the consumer sets a flag before it
- * sleeps, and the producer reads the flag after a put, both need a sequentially consistent fence:
- * the producer between the put and the read, and the consumer between the write of the flag and its
- * last look at the ring.
+ * sleeps, and the producer reads the flag after a put, both need a sequentially consistent fence in
+ * between.
  */
 typedef struct fl_spsc fl_spsc;
 
 /*
- * Creates a ring of `capacity` items of `item_size` bytes, and stores it in `*q`. Items of up to 31
- * bytes share lines of 64 bytes, as many as fit with a byte more for each, such as seven items of 8
- * bytes. A larger item takes up to 32 bytes more. Returns:
+ * Creates a ring of `capacity` items of `item_size` bytes, and stores it in `*q`. Returns:
  *   0           `*q` is the new ring
  *   -EINVAL     `item_size` or `capacity` is 0
- *   -EOVERFLOW  the slots, one more than `capacity`, would need more than PTRDIFF_MAX bytes
+ *   -EOVERFLOW  the ring would need more than PTRDIFF_MAX bytes
  *   -ENOMEM     out of memory
  */
 FL_API FL_MUST_CHECK int fl_spsc_create(fl_spsc **q, size_t item_size, size_t capacity);
 
 /*
- * Frees `q` and the items in it. No other call may be in progress, except that the consumer of the
- * last item may free the ring before the put of that item has returned.
+ * Frees `q` and the items in it. The consumer of the last item may free the ring before the put of
+ * that item has returned.
  */
 FL_API void fl_spsc_free(fl_spsc *q);
 
@@ -81,10 +78,7 @@ FL_API FL_MUST_CHECK int fl_spsc_try_put_many(fl_spsc *q, const void *items, siz
  */
 FL_API FL_MUST_CHECK int fl_spsc_try_get_many(fl_spsc *q, void *items, size_t n, size_t *count);
 
-/*
- * Returns about how many items are in `q`: it may count a call of the other side that is in
- * progress.
- */
+/* Returns about how many items are in `q`. The result may be out of date. */
 FL_API size_t fl_spsc_length(const fl_spsc *q);
 
 FL__SCOPED(fl_spsc, fl_spsc_free)

@@ -74,8 +74,9 @@ FL_API FL_MUST_CHECK int fl_thread_start(fl_thread **t, fl_thread_function *func
  *   -ETIMEDOUT  the deadline passed; the thread can be joined again
  *   -EDEADLK    the caller is the thread itself
  *
- * The first two functions block the calling context while the thread is alive. All three still wait
- * for the destructors of its thread-specific data (pthread_key_create()) when it is not.
+ * The first two functions block the calling context while the thread is alive. Once it is not, all
+ * three still wait, whatever the deadline, for the destructors of its thread-specific data
+ * (pthread_key_create()).
  */
 FL_API FL_MUST_CHECK int fl_thread_join_until(fl_thread *t, int *result, fl_time deadline, fl_cancel_token *cancel);
 FL_INLINE FL_MUST_CHECK int fl_thread_join(fl_thread *_t, int *_result)
