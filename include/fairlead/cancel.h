@@ -17,8 +17,9 @@ FL_BEGIN_DECLS
  * Tokens form a tree. A cancel reaches a token and all its descendants, and stays forever. From
  * then on, every wait under one of them that would block returns -ECANCELED.
  *
- * Every context (a thread or a fiber) has a cancel scope: one token, or none. A wait without a
- * token argument observes the scope of its context, and so does one with NULL as the token.
+ * Every context (a thread or a fiber) has a cancel scope, which is one token, or none. A wait
+ * without a token argument observes the scope of its context, and so does one with NULL as the
+ * token.
  *
  * All-zero memory is a token without parent and deadline. A token in use must not move.
  */

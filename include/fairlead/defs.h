@@ -54,21 +54,18 @@
  *                     says what follows if a task or a callback reaches one. Do not cancel a thread
  *                     asynchronously while it is inside a function of the library.
  *   errno             Locks and waits preserve it.
- *   Names             Names at file scope begin with fl_ or FL_, include guards with FAIRLEAD_. A
- *                     getter is named after its result, and the name of a predicate contains is_. A
- *                     function of yours that the library calls is a handler if it is set for a
- *                     thread or the process, and otherwise a callback.
- *   Counts            size_t counts what lies in memory, such as bytes and tasks; unsigned counts
- *                     what the system limits, such as workers; uint32_t is a count inside an object
- *                     of fixed size. A call that puts, gets or sends many items stores how many it
- *                     has moved in `*count`, also after an error. A call that reads or receives
- *                     returns how many bytes or messages it has got, as read() does, and an error
- *                     only if it has got none.
+ *   Names             Names at file scope begin with fl_ or FL_. A function of yours that the
+ *                     library calls is a handler if it is set for a thread or the process, and
+ *                     otherwise a callback.
+ *   Counts            A call that puts, gets or sends many items stores how many it has moved in
+ *                     `*count`, also after an error. A call that reads or receives returns how many
+ *                     bytes or messages it has got, as read() does, and an error only if it has got
+ *                     none.
  *   Types             A macro that takes a type, such as FL_TASK or FL_QUEUE_OF, takes a complete
  *                     type that was declared before, spelled without commas and braces: `struct
- *                     job`, not `struct { int a, b; }`. It copies values byte by byte and passes
- *                     them to functions, so the type must be trivially copyable in C++, and must
- *                     not be an array; put the array into a struct. FL_SHM_ARRAY_OF, FL_SHM_AT and
+ *                     job`, not `struct { int a, b; }`. The type must be trivially copyable in C++,
+ *                     and must not be an array, because values are copied byte by byte and passed
+ *                     to functions; put the array into a struct. FL_SHM_ARRAY_OF, FL_SHM_AT and
  *                     FL_BYTES_EACH copy nothing, so they also take arrays.
  *   Configs           Set the members of a struct fl_x_config that you need, and leave the others
  *                     zero, also `more_`, to which a later version of the shared library may give a
@@ -157,10 +154,7 @@
 #endif
 #define FL_PRINTF(text, first) __attribute__((__format__(FL__PRINTF, text, first)))
 
-/*
- * The fastest model for thread-local variables. musl's dlopen() refuses it, and so does the
- * laboratory, the model checker of this project.
- */
+/* The fastest model for thread-local variables, which musl's dlopen() and the laboratory refuse. */
 #if defined __GLIBC__ && !defined FL__LABORATORY
 #define FL__INITIAL_EXEC __attribute__((__tls_model__("initial-exec")))
 #else
@@ -171,16 +165,10 @@
 #define FL_BEGIN_DECLS extern "C" {
 #define FL_END_DECLS }
 #define FL__ASSERT(condition, text) static_assert(condition, text)
-/*
- * Whether two types are the same. It is used only for types that are not converted to each other,
- * such as pointers to functions.
- */
+/* Whether two types are the same, for types that are not converted to each other. */
 #define FL__SAME(a, b) __is_assignable(__typeof__(a) &, b)
 #define FL__COPYABLE(type) __is_trivially_copyable(type)
-/*
- * Casts of macros, which stand in the user's file: there g++ warns of a cast to the type that a
- * value has already, except in a template.
- */
+/* Casts in macros. In a template g++ does not warn of a useless cast. */
 extern "C++" {
 template <typename T, typename F>
 constexpr T fl__cast(F _value)
@@ -219,9 +207,8 @@ inline T fl__cast_address(uintptr_t _n)
 #define FL__CAST_ADDRESS(type, n) ((type)(uintptr_t)(n))
 #endif
 /*
- * Declares a member of 64 bits that atomic operations access. 32-bit x86 aligns a uint64_t in a
- * struct only to 4 bytes, so that it could lie in two cache lines. There a load is not atomic, and
- * a locked instruction stops all CPUs.
+ * Declares an atomic member of 64 bits. 32-bit x86 would align it only to 4 bytes, so that it could
+ * lie in two cache lines, where a load is not atomic.
  */
 #ifdef __i386__
 #define FL__WORD64 __attribute__((__aligned__(8)))
@@ -232,9 +219,9 @@ inline T fl__cast_address(uintptr_t _n)
 #define FL__ASSERT_SIZE(type, size) FL__ASSERT(sizeof(type) == (size), #type " has another size")
 
 /*
- * If a macro cannot take a type, FL__NAMED() makes the compiler's errors begin with a sentence.
- * FL__VALUE() does so, too, where values of the type are passed. It compares types of functions, in
- * which a parameter of an array type becomes a pointer.
+ * If a macro cannot take a type, FL__NAMED() makes the compiler's errors begin with a sentence, and
+ * so does FL__VALUE() where values of the type are passed. (In the type of a function an array
+ * parameter becomes a pointer.)
  */
 #define FL__NAMED(type)                                                                                                \
 	FL__ASSERT(sizeof(#type) > 1, "a type is missing here");                                                       \

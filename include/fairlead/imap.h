@@ -108,8 +108,8 @@ FL_API FL_MUST_CHECK int fl_imap_create(fl_imap **it, fl_executor *e, const fl_t
  *
  * If its deadline, its token or `next` ends the iteration, the calls return the reason when no
  * argument is in progress any more, and all later calls return it again. After any other error the
- * iteration can go on. To tell whether -ETIMEDOUT or -ECANCELED ended only this wait, call
- * fl_imap_try_next(): if the iteration goes on, it returns a result or -EAGAIN.
+ * iteration can go on. After -ETIMEDOUT or -ECANCELED of only this wait, fl_imap_try_next() returns
+ * a result or -EAGAIN.
  *
  * Memory order: the caller sees what the task wrote.
  */

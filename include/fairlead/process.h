@@ -82,9 +82,8 @@ FL_BEGIN_DECLS
  * - Ignored signals: those that the caller's process ignores. All others have the default action,
  *   except that SIGABRT and those six keep their action in a task's process.
  *
- * A program, and a process of FL_PROCESS_EXEC or FL_PROCESS_FORK, is a child of the calling thread,
- * and inherits all else that fork(2) and execve(2) hand down. A process that the fork server forks
- * has:
+ * A program, and a process of FL_PROCESS_EXEC or FL_PROCESS_FORK, inherits all else that fork(2)
+ * and execve(2) hand down. A process that the fork server forks has:
  *
  * - the rights of the calling thread, such as users, capabilities, namespaces, session and cgroup,
  *   and its settings, such as CPU affinity, scheduling, umask and resource limits
@@ -106,8 +105,8 @@ FL_BEGIN_DECLS
  *
  * docs/decisions/fork-server-rights.md lists the rights that are not compared.
  *
- * If the fork server dies, its daemons die with it. Its other processes run on, but how they end is
- * not known.
+ * If the fork server dies, so do its daemons. Its other processes run on, but how they end is not
+ * known.
  *
  * Daemons
  *
@@ -122,12 +121,10 @@ FL_BEGIN_DECLS
  * A process shares the caller's process group, so it may ask on the terminal as sudo and ssh do,
  * and Ctrl-C reaches it as well as the caller. A process that leads a group of its own (`group`) is
  * in the background instead. If it reads the terminal, SIGTTIN stops it, and Ctrl-C does not reach
- * it, so take SIGINT by fairlead/signals.h, and stop the process.
+ * it: take SIGINT yourself (fairlead/signals.h), and stop the process.
  *
- * A process that a signal has stopped (SIGSTOP, SIGTSTP, SIGTTIN, SIGTTOU) has not ended, so all
- * waits for its end go on until SIGCONT continues it. fl_process_join(), fl_process_communicate()
- * and fl_process_run() log a warning, after a second at the earliest. fl_process_stop() also ends a
- * stopped process.
+ * A process that a signal such as SIGTTIN has stopped has not ended, so a wait for its end goes on,
+ * and logs a warning after a second or later. fl_process_stop() also ends a stopped process.
  *
  * Descriptors
  *
@@ -138,8 +135,7 @@ FL_BEGIN_DECLS
  * Children
  *
  * Programs, and processes of FL_PROCESS_EXEC and FL_PROCESS_FORK, are children of this process, and
- * their end sends SIGCHLD. If the program reaps one of them by wait() or waitpid(-1), a join of its
- * handle returns -ECHILD.
+ * their end sends SIGCHLD. If other code reaps one of them, a join returns -ECHILD.
  *
  * All other processes are children of the fork server (getppid()), and RUSAGE_CHILDREN lacks their
  * CPU time. The fork server is an orphan, so its parent is the first process of the PID namespace,
@@ -214,12 +210,11 @@ FL_API void fl_process_main(int argc, char **argv);
 
 /*
  * Write FL_PROCESS_HOOK; at file scope. It calls fl_process_main() in a constructor, which runs
- * after the FL_TASK constructors of the same program or library, but perhaps before other
- * constructors. A library with a copy of Fairlead needs a hook of its own, because each copy serves
- * its own tasks.
+ * after the FL_TASK constructors of the same program or library, but perhaps before others. Each
+ * copy of Fairlead needs a hook of its own.
  *
- * Do not use FL_PROCESS_HOOK in a library that is loaded by dlopen(). A new process does not load
- * that library, so it would run the program's main().
+ * Do not use it in a library that is loaded by dlopen(). A new process does not load that library,
+ * so it would run the program's main().
  */
 #define FL_PROCESS_HOOK                                                                                                \
 	__attribute__((__constructor__)) static void fl__process_hook(int _argc, char **_argv)                         \
@@ -282,9 +277,8 @@ FL_API FL_MUST_CHECK int fl_process_preload(void);
  *                     FL_PROCESS_FORK
  *   -EDEADLK          FL_PROCESS_FORK in a process with several threads, or in a fiber
  *   -EPERM, -EACCES   the fork server has other rights than the caller, or may not take on the
- *                     caller's settings, and cannot be replaced: something needs it ("The fork
- *                     server" in fairlead/process.h), another start has used it for 30 s, or this
- *                     program cannot be executed again
+ *                     caller's settings, and cannot be replaced ("The fork server" in
+ *                     fairlead/process.h)
  *   -ENOTSUP          this program is not prepared for the method, or cannot be executed again
  *                     ("Preparing the program" in fairlead/process.h); or a daemon, or the fork
  *                     server, would be the first process of a PID namespace
@@ -304,9 +298,6 @@ FL_API FL_MUST_CHECK int fl_process_preload(void);
  *   -EMFILE, -ENFILE  too many descriptors
  *   -ETOOMANYREFS     too many descriptors of this user are sent and not received
  *   other             an error of the system, such as -EACCES of a file that may not be executed
- *
- * Memory order: what was written before the call happens before the process begins, as far as the
- * process has a copy of that memory.
  */
 FL_API FL_MUST_CHECK int fl_process_start(fl_process **p, const fl_process_config *config);
 
@@ -395,8 +386,7 @@ FL_API FL_MUST_CHECK int fl_process_stop(fl_process *p, fl_duration grace, fl_pr
 /*
  * Returns the handle's end of a pipe of the process: of its standard input (`stream` is 0), output
  * (1) or error (2). The handle owns the descriptor, which is blocking and close-on-exec. Use it by
- * fl_fd_read_some() and fl_fd_write_some() (fairlead/fd.h). No other thread may close or take the
- * pipe at the same time.
+ * fl_fd_read_some() and fl_fd_write_some() (fairlead/fd.h).
  *
  * Returns:
  *   >= 0    the descriptor

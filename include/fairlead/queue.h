@@ -101,8 +101,7 @@ typedef struct fl_queue_config {
 	void *compare_arg;
 	/*
 	 * Promises that at most one context at a time puts, or gets. The first call of another
-	 * context must happen after the last call of the one before. A broken promise is undefined
-	 * behaviour.
+	 * context must happen after the last call of the one before.
 	 *
 	 * `one_consumer` makes the gets of an unbounded FL_FIFO queue cheaper; there,
 	 * fl_queue_close_now() and a wait for FL_ON_QUEUE count as gets. Both promises together
@@ -131,8 +130,8 @@ FL_API FL_MUST_CHECK int fl_queue_create(fl_queue **q, size_t item_size, const f
 
 /*
  * Drops the items in `q`, and frees `q`. It panics if a context waits for `q`. No other call may be
- * in progress, except that the consumer of the last item may free a bounded queue before the put
- * has returned, and a producer may free a rendezvous before the get of its item has returned.
+ * in progress. However, the consumer of the last item may free a bounded queue before the put has
+ * returned, and the producer may free a rendezvous before the get has returned.
  */
 FL_API void fl_queue_free(fl_queue *q);
 
@@ -264,9 +263,7 @@ typedef struct fl_stats_queue {
 	size_t refusals;
 } fl_stats_queue;
 
-/*
- * Stores in `*stats` the counts of `q` since its creation, perhaps from slightly different moments.
- */
+/* Stores in `*stats` the counts of `q` since its creation. */
 FL_API void fl_queue_stats(const fl_queue *q, fl_stats_queue *stats);
 
 /* Returns whether `q` is closed. */

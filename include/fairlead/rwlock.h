@@ -28,11 +28,11 @@ FL_BEGIN_DECLS
  * is better. A readers-writer lock is 8 bytes, and all-zero memory is an unlocked lock. Any context
  * may unlock it, not only the one that locked it.
  *
- * A context that holds the lock must not lock it again, in either mode, because it may wait for
- * itself. Even a second read lock may wait for a writer, which waits for the first.
+ * A context that holds the lock must not lock it again, not even to read: its second read lock may
+ * wait for a writer, which waits for the first.
  *
  * A read lock cannot be upgraded. To write, unlock, lock for writing, and read again, since the
- * data may have changed. fl_rwlock_downgrade() turns a write lock into a read lock.
+ * data may have changed.
  *
  * Fairness: the wait queue is FIFO, and it serves one writer or a run of readers at a time. Running
  * threads may overtake a waiter until it has been the first for about a millisecond

@@ -23,11 +23,11 @@ FL_BEGIN_DECLS
  *     if (f)
  *             fl_shm_block_free(region, f); // any process may free it
  *
- * A region is a file without a name, which the kernel frees with its last descriptor and mapping.
- * Another process gets the descriptor by inheritance, through a pipe, or from an endpoint
- * (fairlead/endpoint.h), and finds the contents by the root. It maps the region at another address,
- * so a region must contain offsets and never pointers. All memory is allocated at once, so no
- * access raises SIGBUS, unless a hostile peer frees the memory (docs/security.md).
+ * The kernel frees a region with its last descriptor and mapping. Another process gets the
+ * descriptor by inheritance, through a pipe, or from an endpoint (fairlead/endpoint.h), and finds
+ * the contents by the root. It maps the region at another address, so a region must contain offsets
+ * and never pointers. All memory is allocated at once, so no access raises SIGBUS, unless a hostile
+ * peer frees the memory (docs/security.md).
  *
  * Deaths, stops and damage
  *
@@ -58,8 +58,8 @@ typedef uint64_t fl_shm_offset;
 #define FL_SHM_SIZE_MAX (UINT64_C(511) << 30)
 
 /*
- * Makes a region from which `size` bytes, rounded up to pages, can be allocated. It fills the
- * region with zeroed memory, which takes about a second for 4 GiB. Returns:
+ * Makes a region from which `size` bytes, rounded up to pages, can be allocated. All of it is
+ * zeroed, which takes about a second for 4 GiB. Returns:
  *   0                 the region was made
  *   -EINVAL           `size` is 0
  *   -EFBIG            `size` is above FL_SHM_SIZE_MAX, the address space, or RLIMIT_FSIZE
@@ -120,11 +120,10 @@ FL_API bool fl_shm_is_writable(const fl_shm *region);
 /*
  * Allocates a block of at least `size` bytes, and returns its address, a multiple of 64. A block
  * takes a multiple of 256 bytes. fl_shm_block_alloc() zeroes it, and fl_shm_block_alloc_raw() does
- * not. The call searches for free memory, at worst through all blocks, and waits for other
- * allocations, for ten seconds at most. Returns:
+ * not. It searches for free memory, at worst through all blocks. Returns:
  *   a pointer  the block
  *   NULL       no free block is that large, or `region` is read-only; or, with an error in the log,
- *              the region is damaged, or its allocator was not available for ten seconds
+ *              the region is damaged, or a stopped process has kept the allocator for ten seconds
  */
 FL_API FL_MUST_CHECK void *fl_shm_block_alloc_raw(fl_shm *region, size_t size);
 FL_INLINE FL_MUST_CHECK void *fl_shm_block_alloc(fl_shm *_region, size_t _size)
@@ -147,8 +146,8 @@ FL_API void fl_shm_block_free(fl_shm *region, void *block);
 FL_API fl_shm_offset fl_shm_offset_of(const fl_shm *region, const void *address);
 
 /*
- * Returns the address of `offset`, or NULL unless `size` bytes from there lie in the region's
- * blocks and `offset` is a multiple of 8. It does not check that the bytes are allocated.
+ * Returns the address of `offset`, or NULL unless `offset` is a multiple of 8 and `size` bytes from
+ * there lie in the region's blocks. It does not check that they are allocated.
  */
 FL_API void *fl_shm_at(const fl_shm *region, fl_shm_offset offset, size_t size);
 

@@ -26,8 +26,8 @@ FL_BEGIN_DECLS
  *     fl_shm_mutex_unlock(&shared->lock);
  *
  * A mutex is 48 bytes, and all-zero memory is an unlocked mutex that is not recursive. Its owner is
- * a context, so two fibers of one thread are two owners. The owner must unlock it, on the same
- * thread. The mutex is not fair: a running thread may lock it before a waiter, any number of times.
+ * a context (a thread or a fiber), which must unlock it, on the same thread. The mutex is not fair:
+ * a running thread may lock it before a waiter, any number of times.
  *
  * Death of an owner
  *
@@ -139,7 +139,7 @@ FL_API uint32_t fl_shm_mutex_depth(const fl_shm_mutex *m);
  *     }
  *
  * If `rc` is 0 or -EOWNERDEAD, the end of the block unlocks `m`, as FL_LOCKED() (fairlead/mutex.h)
- * does. A block that ignores -EOWNERDEAD makes the mutex not recoverable.
+ * does. After a block that ignores -EOWNERDEAD the mutex is lost.
  */
 #define FL_SHM_LOCKED(rc, m)                                                                                           \
 	__attribute__((__cleanup__(fl__shm_locked_end), __unused__)) struct fl__shm_locked fl__locked_##rc =           \

@@ -49,8 +49,8 @@ typedef struct fl_task_type {
 	void (*drop_result)(void *result);
 	/*
 	 * How often the task may be started if the process that runs it dies; 0 means once. It is
-	 * not started again after it was killed at its deadline. A map starts all elements of the
-	 * chunk again.
+	 * not started again after it was killed at its deadline. A map then starts the whole chunk
+	 * again.
 	 */
 	unsigned max_attempts;
 } fl_task_type;

@@ -49,8 +49,8 @@ typedef struct fl_thread_config {
  * Returns:
  *   0        the thread runs
  *   -ENOMEM  out of memory
- *   -EAGAIN  the system has no more threads, or no memory for the stack; or a sandbox refuses
- *            clone3() with EPERM instead of ENOSYS
+ *   -EAGAIN  the system has no more threads, or no memory for the stack; or a sandbox forbids
+ *            clone3()
  *   -EINVAL  the system refuses the stack size
  *
  * Memory order: the function sees what the caller wrote before the call.
@@ -106,8 +106,8 @@ FL_API uint64_t fl_thread_current_id(void);
 
 /*
  * Returns the name of the calling context. It is the name that a thread or fiber was given at its
- * start, "main" for the main thread (in a worker process the worker's name), or "foreign" for a
- * thread that the library did not start.
+ * start, "main" for the main thread, or "foreign" for another thread that the library did not
+ * start.
  */
 FL_API const char *fl_thread_current_name(void);
 
