@@ -24,8 +24,8 @@ FL_BEGIN_DECLS
  *   FL_DEBUG_CONTENTION
  *                   prints a profile to standard error at exit: fl_debug_contention().
  *
- * A report goes to the log handler (fairlead/error.h), in messages of one line, in the context that
- * caused it. That context may hold locks of the program, for which the handler must not wait.
+ * A report goes to the log handler (fairlead/error.h), in the context that caused it. That context
+ * may hold locks of the program, for which the handler must not wait.
  *
  * The first two modes also report a context that locks again what it already holds. A lock that was
  * acquired before debugging was switched on causes no report. In each mode the checks of
@@ -45,8 +45,8 @@ FL_BEGIN_DECLS
  * the program handles or ignores SIGQUIT.
  *
  * The environment variable FL_DEBUG switches modes on before main() (docs/security.md). In it,
- * `signal=N` selects another signal than SIGQUIT, but neither SIGCHLD nor a signal of a fault, such
- * as SIGSEGV; `signal=0` selects none. Returns:
+ * `signal=N` selects another signal than SIGQUIT, except SIGCHLD and the signals of faults, and
+ * `signal=0` none. Returns:
  *   0        the modes are switched
  *   -EINVAL  `modes` has an unknown bit
  */

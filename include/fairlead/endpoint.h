@@ -34,8 +34,7 @@ FL_BEGIN_DECLS
  * and fibers may wait in these functions, and no loop is needed. docs/guide/two-programs.md is an
  * introduction.
  *
- * If a server is killed, clients keep the region, and the next fl_endpoint_create() replaces the
- * socket file.
+ * If a server is killed, clients keep the region, and a new server can use the path.
  *
  * Checks
  *
@@ -54,8 +53,8 @@ FL_BEGIN_DECLS
  * return errors or wrong values, or wait for longer, but no access leaves the region, and the peer
  * reads nothing else of this process (docs/security.md).
  *
- * No client can delay another. However, each client that has not read the region's descriptor
- * counts against the limit of descriptors (-ETOOMANYREFS).
+ * No client can delay another. However, clients that do not read the region's descriptor count
+ * against the user's limit (-ETOOMANYREFS).
  */
 typedef struct fl_endpoint fl_endpoint;
 
@@ -124,10 +123,7 @@ FL_INLINE FL_MUST_CHECK int fl_endpoint_accept(fl_endpoint *_o, fl_pipe **_pipe)
 	return fl_endpoint_accept_until(_o, _pipe, FL_FOREVER, NULL);
 }
 
-/*
- * Returns the descriptor of the endpoint, which the endpoint owns, for poll(): POLLIN means that a
- * client waits.
- */
+/* Returns the descriptor of the endpoint, which still owns it. POLLIN means that a client waits. */
 FL_API int fl_endpoint_fd(const fl_endpoint *o);
 
 /*

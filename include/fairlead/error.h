@@ -52,10 +52,7 @@ FL_API const char *fl_error_text(int rc);
  */
 FL_API int fl_perror(int rc, const char *what);
 
-/*
- * A panic reports a bug of the caller that would corrupt data: it calls the panic handler, and then
- * ends the process.
- */
+/* A panic reports a bug of the caller: it calls the panic handler, and then ends the process. */
 typedef struct fl_panic_info {
 	const char *function; /* "fl_mutex_unlock" */
 	const void *object;   /* the function's object, or NULL */

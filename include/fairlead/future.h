@@ -61,9 +61,8 @@ FL_INLINE FL_MUST_CHECK int fl_future_wait(fl_future *_f)
 FL_API FL_MUST_CHECK int fl_future_try_wait(fl_future *f);
 
 /*
- * Waits until the task has ended, and copies its result to `*result`. `size` is the size of the
- * result in bytes; if it is 0, `result` may be NULL. Blocks the calling context, except
- * fl_future_try_get().
+ * Waits until the task has ended, and copies its result of `size` bytes to `*result`. If `size` is
+ * 0, `result` may be NULL. Blocks the calling context, except fl_future_try_get().
  *
  *     rc = fl_future_get(f, &n, sizeof n);            // typed: count_primes_get(f, &n)
  *     if (rc == FL_ETASK)
@@ -95,9 +94,9 @@ FL_INLINE FL_MUST_CHECK int fl_future_try_get(fl_future *_f, void *_result, size
 FL_API fl_task_state fl_future_state(const fl_future *f);
 
 /*
- * Returns the result inside the future, which is valid until `f` is freed. Returns NULL if the task
- * has not ended, was cancelled, has failed without keeping its result (fl_task_keep_result()), or
- * has a type without a result.
+ * Returns the result inside the future, which is valid until `f` is freed; or NULL if the task has
+ * not ended, was cancelled, has failed without keeping its result (fl_task_keep_result()), or has a
+ * type without a result.
  */
 FL_API const void *fl_future_result(const fl_future *f);
 
@@ -107,8 +106,8 @@ FL_API const void *fl_future_result(const fl_future *f);
  *   -EINPROGRESS  the task has not ended
  *   -ECANCELED    the task was cancelled, or its function returned -ECANCELED
  *   -ETIMEDOUT    a deadline ended the task (fl_submit_config), or its function returned -ETIMEDOUT
- *   other         the error that the task's function returned, or why the task could not run to its
- *                 end, such as -EOWNERDEAD if its worker died
+ *   other         the error that the task's function returned, or why it could not end, such as
+ *                 -EOWNERDEAD if its worker died
  */
 FL_API int fl_future_error(const fl_future *f);
 
@@ -140,8 +139,8 @@ FL_API FL_MUST_CHECK int fl_future_cancel_pending(fl_future *f);
 typedef void fl_future_callback(fl_future *f, void *arg);
 
 /*
- * Registers a function that is called once, as callback(f, arg), on the thread that ends or cancels
- * the task. If the task has ended already, this call makes the call. Callbacks run in the order of
+ * Registers a function to be called once, as callback(f, arg), by the thread that ends or cancels
+ * the task, or by this call if the task has ended already. Callbacks run in the order of
  * registration, and a wait for the task may return before they have.
  *
  * A callback may free references to `f`, but must not block for long, or wait for the end of the
@@ -200,8 +199,8 @@ FL_API FL_MUST_CHECK int fl_future_then(fl_future *f, struct fl_executor *e, con
 typedef struct fl_promise fl_promise;
 
 /*
- * Creates a promise and its future. A result has `size` bytes, aligned as memory of malloc() is.
- * When the future is freed, it calls drop(result) if it has a result; `drop` may be NULL. Returns:
+ * Creates a promise and its future, for results of `size` bytes, aligned as by malloc(). When the
+ * future is freed, it calls drop(result) if it has a result; `drop` may be NULL. Returns:
  *   0        `*p` is the promise and `*f` the future; each must be freed
  *   -ENOMEM  out of memory
  *   -E2BIG   `size` is above FL_TASK_SIZE_MAX
@@ -288,7 +287,7 @@ FL__SCOPED(fl_as_completed, fl_as_completed_free)
 
 FL_END_DECLS
 
-/* FL__IF_VOID(type, a, b): a when the type is the word void, otherwise b. */
+/* Becomes `a` if the type is the word void, otherwise `b`. */
 #define FL__VOID_void() ~, 1,
 #define FL__SECOND(a, b, ...) b
 #define FL__PROBE(...) FL__SECOND(__VA_ARGS__, 0, ~)
@@ -302,7 +301,7 @@ FL_END_DECLS
 #define FL__TASK_SIZE(type) FL__IF_VOID(type, 0, sizeof(type))
 #define FL__TASK_VALUE(type, value) FL__IF_VOID(type, NULL, value)
 
-/* Makes the parameter for a result, with the comma before it, or nothing if `type` is void. */
+/* The parameter for a result, with the comma before it, or nothing if `type` is void. */
 #define FL__TASK_RESULT(type) FL__IF_VOID(type, FL__TASK_NOTHING, FL__TASK_COMMA)(__typeof__(type) *_result)
 #define FL__TASK_COMMA(...) , __VA_ARGS__
 #define FL__TASK_NOTHING(...)
@@ -323,10 +322,9 @@ FL_END_DECLS
 	}
 
 /*
- * FL_PROMISE_OF(struct reply, reply_promise), at file scope, makes the typed calls of a promise.
- * They are reply_promise_create(&p, drop, &f), reply_promise_set(p, reply), reply_promise_get(f,
- * &reply), reply_promise_try_get() and reply_promise_get_until(). The handles stay fl_promise and
- * fl_future.
+ * FL_PROMISE_OF(struct reply, reply_promise), at file scope, makes the typed calls of a promise:
+ * reply_promise_create(&p, drop, &f), reply_promise_set(p, reply), reply_promise_get(f, &reply),
+ * reply_promise_try_get() and reply_promise_get_until(). The handles stay fl_promise and fl_future.
  */
 #define FL_PROMISE_OF(type, name)                                                                                      \
 	FL__VALUE(type)                                                                                                \

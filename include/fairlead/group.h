@@ -22,9 +22,8 @@ FL_BEGIN_DECLS
  *     if (fl_group_join(&g) != 0)                             // FL_ETASK
  *             rc = fl_group_error(&g);                        // the first error
  *
- * A member is a task, added by fl_group_submit(), or a fiber, added by fl_group_start()
- * (fairlead/fiber.h). All fibers of a group belong to one loop, on whose thread they are started.
- * Groups may be nested.
+ * fl_group_submit() adds a task as a member, and fl_group_start() (fairlead/fiber.h) a fiber. All
+ * fibers of a group belong to one loop, on whose thread they are started. Groups may be nested.
  *
  * Life: a group begins with its first submit or start, even one that fails, or with
  * fl_group_token(). From then on it must not move, and one context must join it after its own last
@@ -33,12 +32,12 @@ FL_BEGIN_DECLS
  * Its executor, and the cancel scope in which it began, must outlive the join. All-zero memory is a
  * group without an executor, which takes only fibers.
  *
- * Failure: a member fails if it ends with an error. The first failure cancels the other members,
- * and later failures only go to the log handler (tasks) or the error handler (fibers:
+ * Failure: a member fails if it ends with an error. The first failure cancels the other members.
+ * Later failures only go to the log handler (tasks) or the error handler (fibers:
  * fl_fiber_set_error_handler()). A member that returns -ECANCELED after the group, or the fiber
- * itself, was cancelled has not failed, and neither has a task that a deadline ends after the group
- * was cancelled. However, a task that ends with -ECANCELED because its executor was cancelled has
- * failed. A member that has joined a group of its own should return that group's fl_group_error(),
+ * itself, was cancelled has not failed. Nor has a task that a deadline ends after the group was
+ * cancelled. However, a task that ends with -ECANCELED because its executor was cancelled has
+ * failed. If a member has joined a group of its own, let it return that group's fl_group_error(),
  * because FL_ETASK is a failure even after a cancel.
  *
  * Cancelling: a cancel of the scope in which the group began reaches all members. A cancelled task
@@ -109,8 +108,8 @@ FL_API FL_MUST_CHECK int fl_group_submit_with(fl_group *g, const fl_task_type *t
                                               const fl_submit_config *config);
 
 /*
- * Waits until every member has ended, and ends the group. fl_group_join() and fl_group_join_until()
- * block the calling context; fl_group_try_join() neither waits nor runs a task.
+ * Waits until every member has ended, and ends the group. Blocks the calling context, except
+ * fl_group_try_join(), which also runs no task.
  *
  * If the caller is cancelled, fl_group_join() cancels the members, and still waits for them.
  * fl_group_join_until() gives up when `deadline` has passed or `cancel` is cancelled, unless it is
@@ -158,8 +157,8 @@ FL_API size_t fl_group_count(const fl_group *g);
  * fl_group_error() returns the error of the first member that failed, or 0. If members were only
  * ended early, it returns -ETIMEDOUT if the group's deadline had passed, and otherwise -ECANCELED.
  *
- * fl_group_message() returns the message of that member or, if it has none, the text of the error;
- * NULL without an error.
+ * fl_group_message() returns that member's message, or the text of the error; NULL without an
+ * error.
  *
  * fl_group_failed_name() returns the name of the failed fiber or of the task's type, which must
  * still exist; NULL if none has failed.
@@ -182,9 +181,8 @@ FL_API size_t fl_group_failed_index(const fl_group *g);
 FL_API fl_cancel_token *fl_group_token(fl_group *g);
 
 /*
- * Joins `g`, at the end of the scope of an FL_SCOPED variable. An error of a member that no join
- * has returned is reported as a later failure ("Failure" at fl_group). Panics if fl_group_join()
- * would return -EDEADLK.
+ * Joins `g`, at the end of the block of an FL_SCOPED variable. A failure that no join has returned
+ * is reported as a later one ("Failure" above). Panics if fl_group_join() would return -EDEADLK.
  */
 FL_API void fl_group_destroy(fl_group *g);
 

@@ -114,7 +114,7 @@ typedef void fl_loop_callback(void *arg);
 FL_API FL_MUST_CHECK int fl_loop_post(fl_loop *l, fl_loop_callback *function, void *arg);
 
 /*
- * A timer calls `function(arg)` once, at its deadline or soon after it.
+ * A timer calls `function(arg)` once, at its deadline or soon after.
  *
  *     fl_loop_timer t = {0};
  *     fl_loop_timer_start(l, &t, fl_after(FL_MS(100)), report, NULL);
@@ -136,7 +136,7 @@ typedef struct fl_loop_timer {
 FL_API void fl_loop_timer_start(fl_loop *l, fl_loop_timer *t, fl_time deadline, fl_loop_callback *function, void *arg);
 
 /*
- * Stops the timer: it does not call its function unless it is started again. Returns:
+ * Stops the timer, so that it does not call its function. Returns:
  *   0          the timer was started
  *   -EALREADY  the timer was not started, for example because it has already called its function
  */
@@ -171,10 +171,9 @@ struct fl_loop_watch {
  *   0                 the watch is started
  *   -EBADF            `fd` is not open
  *   -EEXIST           the loop watches this descriptor already. dup() makes another descriptor
- *   -EPERM            `fd` is always ready, because it is a regular file, a directory, or a device
- *                     such as /dev/null
- *   -EINVAL           `events` has a bit other than these, or `fd` is the descriptor that
- *                     fl_loop_fd() returns for this loop
+ *   -EPERM            `fd` is always ready: a regular file, a directory, or a device such as
+ *                     /dev/null
+ *   -EINVAL           `events` has another bit, or `fd` is the loop's own descriptor (fl_loop_fd())
  *   -ELOOP            `fd` is an epoll descriptor that watches this loop's, or is nested too deeply
  *   -ENOMEM, -ENOSPC  see "Codes" in fairlead/defs.h
  */
@@ -182,8 +181,7 @@ FL_API FL_MUST_CHECK int fl_loop_watch_start(fl_loop *l, fl_loop_watch *w, int f
                                              fl_loop_watch_callback *function, void *arg);
 
 /*
- * Changes the events of `w`. Removed events are not reported any more, and added ones from the next
- * iteration of the loop on. Returns:
+ * Changes the events of `w`. Removed events are not reported any more. Returns:
  *   0        the events were changed
  *   -EINVAL  `events` has a bit other than FL_FD_IN and FL_FD_OUT, or `w` is not started
  *   -ENOMEM  out of memory
@@ -250,10 +248,8 @@ FL__SCOPED(fl_loop, fl_loop_free)
  *   -EAGAIN                 the loop has no thread for the function, and none can be started
  *   -ENOTSUP, -ENOMEM       see "Codes" in fairlead/defs.h
  *
- * Memory order: the call happens before the function, and the function happens before the return.
- *
- * A cancel or the deadline also cancels the function's scope: its waits return -ECANCELED, and
- * fl_cancel_token_is_requested(NULL) is true in it. The call still waits for the function.
+ * A cancel or the deadline also cancels the function's scope, so that its waits return -ECANCELED,
+ * and fl_cancel_token_is_requested(NULL) is true in it. The call still waits for the function.
  *
  * Each loop has threads for these calls: at most 4 more than there are usable CPUs, and at most 32.
  * Further calls are pending. If many calls may hang in the system, for example in reads from a file

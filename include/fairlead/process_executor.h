@@ -8,8 +8,7 @@
 FL_BEGIN_DECLS
 
 /*
- * A process executor runs tasks in worker processes, so that a task that crashes harms no other
- * task.
+ * A process executor runs tasks in worker processes, so that a crash of a task harms no other task.
  *
  *     fl_process_main(argc, argv); // the first line of main(): worker processes begin here
  *     FL_SCOPED(fl_executor) *pool = NULL;
@@ -35,7 +34,7 @@ FL_BEGIN_DECLS
  * A task is started at most once, unless its type declares `max_attempts`, or it damages the memory
  * that its worker shares with this process before it ends the worker.
  *
- * What a task prints to `stdout` is written when the task or, in a map, its chunk has ended.
+ * What a task prints is written when the task or, in a map, its chunk has ended.
  *
  * Workers
  *
@@ -69,7 +68,7 @@ FL_BEGIN_DECLS
  * A worker blocks the signals that the creator of the executor blocks, except those of faults, such
  * as SIGSEGV, and those that fl_signals_create() has blocked. Ctrl-C and SIGTERM do not end a
  * worker, so that its parent decides ("Signals" in docs/in-your-process.md). A program that a task
- * executes has the default actions. Both ignore what this process ignores.
+ * executes has the default actions. Workers and such programs ignore what this process ignores.
  *
  * Death of a worker
  *
@@ -112,7 +111,7 @@ FL_BEGIN_DECLS
  */
 
 /*
- * Creates a process executor. It starts neither threads nor processes before the first submit.
+ * Creates a process executor. The first submit starts its thread and processes.
  *
  *     const fl_executor_config config = {.workers = 4, .task_timeout = FL_S(10)};
  *     int rc = fl_process_executor_create(&pool, &config);

@@ -111,10 +111,7 @@ FL_INLINE FL_MUST_CHECK int fl_process_run(const fl_process_config *_config, fl_
 
 #define FL_PROCESS_GRACE FL_S(2)
 
-/*
- * Frees the outputs in `io`, and makes them empty. To use the struct for another process, also set
- * `written` to 0.
- */
+/* Frees the outputs in `io`. To use the struct for another process, also set `written` to 0. */
 FL_API void fl_process_io_free(fl_process_io *io);
 
 static inline void fl__scoped_fl_process_io(fl_process_io *_io)

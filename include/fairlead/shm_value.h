@@ -21,9 +21,9 @@ FL_BEGIN_DECLS
  * If a process is killed while it changes the value, all of the value has changed, or nothing. The
  * type must have no pointers.
  *
- * An update calls the function with a copy of the value, and then stores the copy. No lock is held,
- * so if the value has changed meanwhile, the update begins again. If the function does not return
- * 0, the update stores nothing and returns that result. Otherwise it returns what
+ * An update calls the function with a copy of the value, and then stores the copy. It holds no lock
+ * meanwhile, so if the value has changed by then, the update begins again. If the function does not
+ * return 0, the update stores nothing and returns that result; otherwise it returns what
  * fl_shm_value_set() returns.
  *
  * Memory order: what was written before a set happens before the return of a get that gets its

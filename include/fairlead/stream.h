@@ -12,8 +12,8 @@
 FL_BEGIN_DECLS
 
 /*
- * A stream is a connected socket (TCP or Unix), a pipe, a FIFO, a terminal or another character
- * device that fibers read and write.
+ * A stream is a connected socket (TCP or Unix), a pipe, a FIFO, a terminal or a similar device that
+ * fibers read and write.
  *
  *     static int echo(void *connection) // a fiber
  *     {
@@ -82,8 +82,8 @@ typedef struct fl_stream fl_stream;
  *                       see "Codes" in fairlead/defs.h
  *
  * A blocking `fd` stays blocking, which matters for a descriptor that other processes use, such as
- * standard input. Only the master of a pseudo-terminal, and devices other than terminals, become
- * non-blocking.
+ * standard input. Only terminals that cannot be opened a second time, such as the master of a
+ * pseudo-terminal, and other devices become non-blocking.
  */
 FL_API FL_MUST_CHECK int fl_stream_from_fd(fl_stream **s, int fd);
 
@@ -109,15 +109,15 @@ FL_API FL_MUST_CHECK int fl_stream_pair(fl_stream *ends[2]);
 FL_API void fl_stream_free(fl_stream *s);
 
 /*
- * Ends the use of the stream in both directions at once. Reads and writes, also those in progress,
- * return -ECONNABORTED. The peer of a socket reads the bytes that were written, then the end; the
- * peer of a pipe or a device notices nothing until the stream is freed.
+ * Ends the stream in both directions at once. Reads and writes, also those in progress, return
+ * -ECONNABORTED. The peer of a socket reads the bytes that were written, then the end. The peer of
+ * a pipe or a device notices nothing until the stream is freed.
  */
 FL_API void fl_stream_abort(fl_stream *s);
 
 /*
- * Reads the bytes that are available: at least 1, and at most `size`. Blocks the calling fiber
- * while there are none. Returns:
+ * Reads the bytes that are available, at most `size`. Blocks the calling fiber while there are
+ * none. Returns:
  *   > 0      the number of bytes
  *   0        the end of the stream
  *   -EINVAL  `size` is 0
@@ -336,10 +336,10 @@ FL_API int fl_stream_fd(fl_stream *s);
  */
 FL_API FL_MUST_CHECK int fl_stream_peer_address(const fl_stream *s, fl_address *a);
 
-/* Stores the stream's own address in `*a`, as fl_stream_peer_address() does, and returns 0. */
+/* Stores the stream's own address in `*a`, and returns 0. */
 FL_API FL_MUST_CHECK int fl_stream_local_address(const fl_stream *s, fl_address *a);
 
-/* What fl_stream_peer_credentials() stores about the process at the other side of a Unix socket. */
+/* Says which process is at the other side of a Unix socket. */
 typedef struct fl_peer_credentials {
 	/*
 	 * 0 if the process is not in this PID namespace. Do not decide rights by it: another
