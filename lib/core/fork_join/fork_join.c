@@ -1,12 +1,12 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * This is fork and join. Each worker has a stack of forks, and other workers steal from it. The
- * stack is split. Its older forks are public: a thief takes one by a CAS on its slot, and its owner
- * pops one by a swap. Its newer forks are private: a pop needs no read-modify-write while
- * `flags.thieves` is 0, and a push needs none, unless it makes an older fork public ("What is
- * public"). The fast path is inline in fairlead/parallel.h.
+ * Fork and join. Each worker has a stack of forks, from which other workers steal. The stack is
+ * split. Its older forks are public: a thief takes one by a CAS on its slot, and the owner pops one
+ * by a swap. Its newer forks are private: a pop needs no read-modify-write while `flags.thieves` is
+ * 0, and a push needs none, unless it makes an older fork public ("What is public"). The fast path
+ * is inline in fairlead/parallel.h.
  *
- *   word            holds                              written by
+ *   word            contains                           written by
  *   next            the slot of the next fork          the owner
  *   split           the first slot of the private      the owner: up, when it makes a fork public,
  *                   forks                              and past the slot of a private fork that was
@@ -18,7 +18,7 @@
  *                   From `next` on: NULL, or an old    a thief: CAS from a fork to NULL
  *                   private fork
  *   top             a hint: the first slot that may    the thief that stole the fork before it;
- *                   hold a fork                        the owner, while it waits for the stolen
+ *                   contain a fork                     the owner, while it waits for the stolen
  *                                                      fork of that slot, and when that wait ends
  *   flags.thieves   the number of threads that may     the number: fork_take_any(); UNFENCED: set
  *                   take private forks; and the bit    by fl__forks_init(), cleared by the first
@@ -26,83 +26,83 @@
  *                   worker has found that
  *                   membarrier() works. While the
  *                   word is not 0, each pop is a swap
- *   flags.sleepers  1: the next push tries to wake a   1: at the creation and a resize, if there
- *                   thread; it may find none           may be more than one worker; a worker
- *                                                      before it sleeps, unless it can only be
- *                                                      alone; a forker before and after it sleeps;
- *                                                      a thief, so that the next push wakes one
- *                                                      more; 0: the waking thread
+ *   flags.sleepers  1: the next push tries to wake a   1: at creation and resize, if there may be
+ *                   thread, but may find none          more than one worker; a worker before it
+ *                                                      sleeps, unless it can only be alone; a
+ *                                                      forker before and after it sleeps; a thief,
+ *                                                      so that the next push wakes one more;
+ *                                                      0: the waking thread
  *
  *   state of a fork   meaning                          set by
  *   RUNNING (1)       `thief`, `outer`, `token` are    the thief
  *                     set
  *   STOP (2)          the forker's own call failed     the forker
  *   DONE (4)          the thief's last access. With    the thief
- *                     RUNNING the call has ended, or
- *                     STOP has kept it from
- *                     beginning, and `error` is set;
- *                     else the thief has handed the
- *                     fork back
+ *                     RUNNING, the call has ended, or
+ *                     did not begin because of STOP,
+ *                     and `error` is set; without
+ *                     RUNNING, the thief has handed
+ *                     the fork back
  *   WAITERS (8)       the forker may sleep in the      fl__word_arm(); cleared by
- *                     wait queue of `state`; without   fork_wake_forker()
- *                     a meaning once DONE is set
+ *                     wait queue of `state`;           fork_wake_forker()
+ *                     meaningless once DONE is set
  *
- * What is public. A push that finds the newest public slot empty, or no public slot, makes the
- * oldest private fork public. So while a thief takes forks, each push offers the next one, and a
- * worker whose public fork nobody takes pushes and pops private forks. Most steals need no system
- * call then. With a membarrier() for each, steals would not scale: it interrupts all CPUs on which
- * the process runs, and newer kernels make one call at a time.
+ * What is public. If the newest public slot is empty, or there is none, a push makes the oldest
+ * private fork public. So while a thief takes forks, each push offers the next one, but a worker
+ * whose public fork nobody takes pushes and pops private forks. Therefore most steals need no
+ * system call. With a membarrier() for each, steals would not scale, because it interrupts all CPUs
+ * on which the process runs, and newer kernels make one call at a time.
  *
- * Stealing a public fork. The owner's swap or a thief's CAS takes it out of its slot, and the slot
- * is empty then. So a thief needs neither `next` nor a fence. It reads the fork after its CAS only,
- * which acquires the contents of the fork that is in the slot at that time.
+ * Stealing a public fork. The owner's swap or a thief's CAS takes the fork out of its slot and
+ * leaves the slot empty, so a thief needs neither `next` nor a fence. It reads the fork only after
+ * its CAS, which acquires the contents of the fork that is in the slot at that time.
  *
- * Stealing a private fork. A thread that has found no public fork would sleep, although a worker
- * that is in a long call may have private forks. So it first counts itself in `thieves`, then makes
- * all threads pass a full fence by membarrier(), and then loads `next`. A pop stores `next`, then
- * loads `thieves`. So the thief sees the new `next`, or the owner sees the thief. Three rules
+ * Stealing a private fork. A thread that has found no public fork would sleep although a worker in
+ * a long call may have private forks. So it first counts itself in `thieves`, then makes all
+ * threads pass a full fence by membarrier(), and then loads `next`. A pop stores `next`, then loads
+ * `thieves`. So either the thief sees the new `next`, or the owner sees the thief. Three rules
  * follow:
  *   1. A fork that the thief sees below `next` after the fence is still pushed, or its pop joins
  *      the race for the slot. Old values, which pops without thieves leave in slots, lie beyond
  *      every `next` that the thief can see, and a push overwrites each before `next` passes it.
- *   2. One thread alone takes a fork out of its slot: by the thief's CAS, by the owner's swap, or
- *      by a load while there are no thieves. The owner also makes a fork public by a CAS.
- *   3. An owner that sees no thieves sees all that they took: the last access of fork_take_any() to
- *      `thieves` releases.
- * Without membarrier(), FL__FORK_UNFENCED stays set, and every pop is a swap.
+ *   2. Only one thread takes a fork out of its slot: by the thief's CAS, by the owner's swap, or by
+ *      a load while there are no thieves. The owner also makes a fork public by a CAS.
+ *   3. An owner that sees no thieves sees everything they took, because the last access of
+ *      fork_take_any() to `thieves` is a release.
+ * Without membarrier(), FL__FORK_UNFENCED stays set, so every pop is a swap.
  *
- * Order. Thieves steal the oldest fork first, so all forks below a stolen fork were stolen, too. A
- * thief advances `top` before the next fork can be stolen. The owner sets `top` back after all
+ * Order. Thieves steal the oldest fork first, so all forks below a stolen fork were stolen before.
+ * A thief advances `top` before the next fork can be stolen. The owner sets `top` back after all
  * forks above have ended. A wrong `top` only hides forks from thieves until the owner pops them.
  *
  * Waiting for a stolen fork. The forker runs parts of the call that it waits for, and of no other
  * call (leapfrogging, Wagner and Calder 1993). So the nesting of the calls bounds its stack, and no
- * call that it runs can want a lock that it holds. It takes the parts from the thief's stack. The
- * thief may have begun another call by then, so after its CAS the forker looks at its own fork:
- *   - Without DONE all forks on that stack are parts of the call, by "Order".
- *   - With DONE the stolen fork is of another call: a call ends after its parts, and the thief sets
- *     DONE before it pushes the next call's forks. The forker hands the fork back by fork_finish(),
- *     before anything has run it. The slot stays empty, so the owner runs the call itself, in
- *     fl__fork_await(). For "Order" such a fork counts as stolen.
- * With nothing to steal, the forker sleeps until the call ends or forks.
+ * call that it runs can need a lock that it holds. It takes the parts from the thief's stack. But
+ * the thief may have begun another call by then, so after its CAS the forker checks its own fork:
+ *   - Without DONE, all forks on that stack are parts of the call, by "Order".
+ *   - With DONE, the taken fork belongs to another call, because a call ends after its parts, and
+ *     the thief sets DONE before it pushes the next call's forks. The forker hands this fork back
+ *     by fork_finish() before anything has run it. The slot stays empty, so the fork's owner runs
+ *     the call itself, in fl__fork_await(). For "Order" such a fork counts as stolen.
+ * If there is nothing to steal, the forker sleeps until the call ends or forks.
  *
- * Waking. A worker sets `sleepers` before it sleeps, passes the fence, and looks for forks. So of
- * the worker and a push, one sees what the other has stored. (Until a push has seen
- * `sleepers` for the first time, and has set `used`, a worker sleeps without that look: the first
- * push calls `wake`.) Without membarrier() a push may miss a sleeper; a later push wakes it. The
- * waking thread clears `sleepers`, so mostly one wake is under way at a time. A worker sets it
- * again when it has stolen a fork or sleeps, and a forker before and after its sleep. A thief that
- * has left forks behind wakes the next thread itself, because calls may be long, and then the next
- * push is far away. If it misses a fork that is pushed at the same time, it takes that fork itself
- * after its call, unless another worker does.
+ * Waking. A worker sets `sleepers` before it sleeps, passes the fence, and looks for forks. So
+ * either the worker sees the fork that a push has stored, or the push sees `sleepers`. (Until a
+ * push has seen `sleepers` for the first time and has set `used`, a worker sleeps without this
+ * look, because the first push calls `wake`.) Without membarrier() a push may miss a sleeper, but a
+ * later push wakes it. The waking thread clears `sleepers`, so usually only one wake is under way.
+ * A worker sets it again when it has stolen a fork or sleeps, and a forker before and after its
+ * sleep. A thief that leaves forks behind wakes the next thread itself, because the next push may
+ * come only after a long call. If it misses a fork that is pushed at the same time, it takes
+ * that fork itself after its call, unless another worker does.
  *
- * Inside. A stolen call is a part of the task or callback that forked it. So the thief runs the
- * call with the forker's `inside` of the time of the fork, for fl_executor_current() and the
- * functions that return -EDEADLK. The frames in it are older than the fork.
+ * Inside. A stolen call is part of the task or callback that forked it. So the thief runs it with
+ * the `inside` that the forker had at the fork, for fl_executor_current() and the functions that
+ * return -EDEADLK. The frames in it are older than the fork.
  *
  * The linearization point of a claim is the operation by which a thread takes the fork out of its
  * slot (rule 2). That of the end, or of the hand-back, is the store of FORK_DONE. After it the
- * thief does not access the fork: it only leaves the parking lot, and unparks the forker. Pop and
+ * thief no longer accesses the fork: it only leaves the parking lot and unparks the forker. Pop and
  * steal never wait. A join waits for the thief.
  */
 #include "../base/panic.h"
@@ -128,12 +128,12 @@ static bool fork_seems_stealable(const struct fl__fork_worker *v)
 }
 
 /*
- * Takes the oldest fork, a private one only if the caller may. Returns NULL if there is none, or if
- * others were faster.
+ * Takes the oldest fork. Returns NULL if there is none, it is private and may not be, or another
+ * thread was faster.
  */
 static struct fl__fork *fork_take(struct fl__fork_worker *v, struct fl__fork **top, bool may_be_private)
 {
-	struct fl__fork *fork = fl__load_relaxed(top); /* relaxed: the thief reads nothing of it before the CAS */
+	struct fl__fork *fork = fl__load_relaxed(top); /* relaxed: the CAS below acquires */
 	if (!fork || (fl__fork_is_private(fork) && !may_be_private))
 		return NULL;
 	/*
@@ -152,10 +152,10 @@ static struct fl__fork *fork_steal(struct fl__fork_worker *v)
 }
 
 /*
- * Called by a thread that is about to sleep. First it makes all threads pass a full fence, which
+ * Called by a thread that is about to sleep. First makes all threads pass a full fence, which
  * orders what the caller has stored before the call; without membarrier() there is no fence. Then
- * it takes a fork, public or private: of the worker `only`, or of any worker but `self` if `only`
- * is NULL. If `only` is `self`, it takes none. Returns NULL if it has taken none.
+ * takes a public or private fork from the worker `only`, or from any other worker if `only` is
+ * NULL. Takes none if `only` is `self`. Returns NULL if it has taken none.
  */
 static struct fl__fork *fork_take_any(struct fl__fork_worker *self, struct fl__fork_worker *only)
 {
@@ -183,22 +183,23 @@ static void fork_finish(struct fl__fork *fork)
 	while (!(seen & FORK_WAITERS))
 		/*
 		 * release: pairs with the acquire in fork_is_done(), for `error` and what the call
-		 * wrote. The last access.
+		 * wrote. This is the last access.
 		 */
 		if (fl__cas_weak_release(&fork->state, &seen, seen | FORK_DONE))
 			return;
 	FL__LOT(lot, &fork->state);
 	fl__lot_take(&lot, FL__ALL, 0);
 	/*
-	 * release: pairs with the acquire in fork_is_done(). The forker is the only other writer.
-	 * Since it has set WAITERS, it writes only under the queue lock, which this thread holds.
+	 * release: pairs with the acquire in fork_is_done(). A store suffices, because the forker
+	 * is the only other writer. After it has set WAITERS, it writes only under the queue lock,
+	 * which this thread holds.
 	 */
 	fl__store_release(&fork->state, seen | FORK_DONE);
 }
 
 /*
- * Makes the next push wake a thread. The caller guesses that others sleep, and that there may be
- * more forks. Every push reads the word, so it is written only if it changes. relaxed: a guess.
+ * Makes the next push wake a thread, because others probably sleep and more forks may come. Every
+ * push reads the word, so it is written only if it changes. relaxed: a hint.
  */
 static void fork_let_wake(struct fl__forks *forks)
 {
@@ -301,7 +302,7 @@ void fl__fork_wake(struct fl__fork_stack *front)
 	if (!fl__swap_relaxed(&forks->flags.sleepers, 0))
 		return;
 	fl__store_relaxed(&forks->used, 1); /* relaxed: the first time, `wake` publishes it */
-	/* First a forker that waits for a call of this worker: it can steal nothing else. */
+	/* first a forker that waits for a call of this worker, because it can steal nothing else */
 	for (struct fl__fork *fork = s->running; fork; fork = fork->outer)
 		if (fl__load_relaxed(&fork->state) & FORK_WAITERS) { /* relaxed: a hint */
 			fork_wake_forker(fork);
@@ -317,7 +318,7 @@ static bool fork_is_done(const struct fl__fork *fork)
 	return fl__load_acquire(&fork->state) & FORK_DONE; /* acquire: pairs with fork_finish() */
 }
 
-/* Returns NULL if the thief is not known yet. */
+/* Returns NULL while the thief is unknown. */
 static struct fl__fork_worker *fork_thief_of(const struct fl__fork *fork)
 {
 	/* acquire: pairs with fork_run() */
@@ -331,7 +332,10 @@ static bool fork_may_go_on(const void *what)
 	return fork_is_done(fork) || (thief && fork_seems_stealable(thief));
 }
 
-/* May return early. Returns a fork that it has taken from the thief, or NULL. */
+/*
+ * Sleeps until the call ends or forks, but may return early. Returns a fork that it has taken from
+ * the thief, or NULL.
+ */
 static struct fl__fork *fork_sleep(struct fl__fork_worker *self, struct fl__fork *fork)
 {
 	struct fl__wait wait;
@@ -359,17 +363,17 @@ static struct fl__fork *fork_sleep(struct fl__fork_worker *self, struct fl__fork
 static void fork_request_stop(struct fl__fork *fork)
 {
 	/*
-	 * acquire: pairs with the release in fork_run(), for the token. A later thief sees
-	 * FORK_STOP.
+	 * acquire: pairs with the release in fork_run(), for the token. A thief that sets RUNNING
+	 * later sees FORK_STOP.
 	 */
 	if (fl__or_acquire(&fork->state, FORK_STOP) & FORK_RUNNING)
 		fl_cancel_token_request(&fork->token);
 }
 
-/* Makes the slot of a stolen fork the first that thieves read. No thief writes `top` now. */
+/* Makes thieves start at the slot of the stolen fork. No thief writes `top` meanwhile. */
 static void fork_reset_top(struct fl__fork_worker *self)
 {
-	/* relaxed: a hint; the next push releases it */
+	/* relaxed: a hint; the next push publishes it */
 	fl__store_relaxed(&self->top, self->front.next);
 }
 

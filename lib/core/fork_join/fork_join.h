@@ -7,8 +7,8 @@
 #include <fairlead/parallel.h>
 
 /*
- * The forks of an executor's workers: fl_parallel_invoke() publishes forks, and idle workers steal
- * them. fork_join.c has the invariants.
+ * The forks of an executor's workers. fl_parallel_invoke() pushes forks, and idle workers steal
+ * them. The invariants are in fork_join.c.
  *
  *     self = fl__forks_enter(&forks, self);   // a worker begins; NULL the first time
  *     for (;;) {
@@ -21,52 +21,53 @@
  */
 struct fl__forks {
 	struct fl__fork_flags flags;
-	uint32_t used; /* a push has woken a thread, or has called `wake` */
-	uint32_t n;    /* a hint: about the most workers */
+	uint32_t used; /* 1 once a push has tried to wake a thread */
+	uint32_t n;    /* a hint: about how many workers there may be */
 	/* Wakes a parked worker, or starts one, to search for forks. Called on any thread. */
 	void (*wake)(void *pool);
-	/* Guesses whether there is a task, so that the search may stop. May be NULL. */
+	/* Guesses whether there is a task, which ends a search for forks. May be NULL. */
 	bool (*has_task)(const void *pool);
 	void *pool;
-	/* The newest stack. Each belongs, or belonged, to a worker, and stays until the end. */
+	/* The newest stack. Stacks last as long as the executor, even if their workers leave. */
 	struct fl__fork_stack *newest;
 };
 
-/* The thread pool calls these functions. A program without a fork does not link their code. */
+/* Called by the thread pool. A program without forks does not link the code. */
 
 FL__IF_LINKED void fl__forks_init(struct fl__forks *forks, unsigned n, void (*wake)(void *pool), void *pool);
-/* Requires that all workers have left, or are not in this process. */
+/* All workers must have left, or belong to another process. */
 FL__IF_LINKED void fl__forks_fini(struct fl__forks *forks);
 
 FL__IF_LINKED void fl__forks_resize(struct fl__forks *forks, unsigned n);
 
 /*
- * Makes the calling context a worker, which may publish and steal forks. `left` is the stack of a
- * worker that has left, to be used again, or NULL. Returns the worker's stack, or NULL if there is
- * no memory; then the worker must do neither.
+ * Makes the calling context a worker, which may push and steal forks. `left` is NULL, or the stack
+ * of a worker that has left, to be used again. Returns the worker's stack, or NULL if there is no
+ * memory; then the worker must neither push nor steal.
  */
 FL__IF_LINKED struct fl__fork_stack *fl__forks_enter(struct fl__forks *forks, struct fl__fork_stack *left);
 FL__IF_LINKED void fl__forks_leave(struct fl__fork_stack *self);
 
-/* Returns how many forks were stolen so far, for statistics. */
+/* Returns how many forks were stolen so far. For statistics. */
 FL__IF_LINKED size_t fl__forks_stolen(const struct fl__forks *forks);
 
 /*
  * Steals a fork and runs it. Searches for a bounded time, while there is no task. Returns false if
- * it found none; true also if another thief was faster.
+ * it has found none, but true if another thief took the fork first.
  */
 FL__IF_LINKED bool fl__forks_run_one(struct fl__forks *forks, struct fl__fork_stack *self);
 
 /*
- * Called before a worker parks. From now on the next fork wakes a context, perhaps by `wake`. Then
- * looks for a fork once more, and runs it. Returns whether it has run one.
+ * Called before a worker parks. Makes the next fork wake a context, perhaps by `wake`. Then looks
+ * for a fork once more, and runs it. Returns whether it has run one.
  */
 FL__IF_LINKED bool fl__forks_prepare_sleep(struct fl__forks *forks, struct fl__fork_stack *self);
 
 /*
- * thread_pool/guest.c. Called without the lock of `e`, a thread executor. fl__pool_enter() makes the
- * calling thread, which runs no task, a worker until fl__pool_leave(), and returns its first frame.
- * It returns NULL if as many workers are active as the limit says, or if there is no memory.
+ * In thread_pool/guest.c. Called without the lock of `e`, a thread executor. fl__pool_enter() makes
+ * the calling thread, which must not run a task, a worker until fl__pool_leave(), and returns its
+ * first frame. It returns NULL if the limit allows no further active worker, or if there is no
+ * memory.
  */
 struct fl__run;
 struct fl__run *fl__pool_enter(fl_executor *e);

@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * The stacks of an executor's forks: how a worker gets its stack, pushes a fork that becomes public,
- * and gives the stack back. The executor keeps the stack of a worker that has left for the thread
- * that takes its place. Thieves read all stacks, so each lasts as long as the executor. fork_join.c
- * has the words and the invariants.
+ * The stacks of an executor's forks: how a worker gets its stack, makes a fork public in a push,
+ * and gives the stack back. A thread that takes the place of a worker gets the stack that the
+ * worker left. Because thieves read all stacks, each lasts as long as the executor. The invariants
+ * are in fork_join.c.
  */
 #include "fork_stack.h"
 #include "../base/sys.h"
@@ -13,7 +13,7 @@ void fl__forks_init(struct fl__forks *forks, unsigned n, void (*wake)(void *pool
 {
 	*forks = (struct fl__forks){.n = n, .wake = wake, .pool = pool};
 	forks->flags.thieves = FL__FORK_UNFENCED;
-	forks->flags.sleepers = n > 1; /* workers that are not started yet */
+	forks->flags.sleepers = n > 1; /* so that the first push starts a worker */
 }
 
 void fl__forks_resize(struct fl__forks *forks, unsigned n)
@@ -68,7 +68,7 @@ struct fl__fork_stack *fl__forks_enter(struct fl__forks *forks, struct fl__fork_
 	struct fl__fork_stack *s = left ? left : fork_make_stack(forks);
 	if (!s)
 		return NULL;
-	/* relaxed, both: the flag is only cleared, and a second clear is harmless */
+	/* relaxed, both: the flag is never set again, and clearing it twice is harmless */
 	if ((fl__load_relaxed(&forks->flags.thieves) & FL__FORK_UNFENCED) && fl__sys.membarrier() == 0)
 		fl__and_relaxed(&forks->flags.thieves, ~FL__FORK_UNFENCED);
 	fl__ctx_get()->front.forks = s;
@@ -85,7 +85,7 @@ size_t fl__forks_stolen(const struct fl__forks *forks)
 {
 	size_t stolen = 0;
 	for (const struct fl__fork_worker *s = fl__fork_newest(forks); s; s = s->older)
-		stolen += fl__load_relaxed(&s->stolen); /* relaxed: a lone number */
+		stolen += fl__load_relaxed(&s->stolen); /* relaxed: statistics */
 	return stolen;
 }
 

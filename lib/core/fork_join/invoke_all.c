@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * A fork of n branches is a fork of two halves, each of which is a fork of its branches. So a thief
- * takes half of the branches that are left, and n branches cost n - 1 forks.
+ * Forks n branches: forks two halves, each of which forks its branches in the same way. So a thief
+ * takes half of the remaining branches, and n branches cost n - 1 forks.
  */
 #include "../base/atomic.h"
 

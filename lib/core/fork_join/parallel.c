@@ -1,23 +1,23 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * Parallel loops. A loop is cut into chunks, and a range of chunks splits in halves until one chunk
- * is left. Another worker may run the right half of a split; otherwise the context that has split
- * the range runs it after the left half. A chunk is one call of the body, unless the caller has set
- * a grain that makes several calls of it.
+ * Parallel loops. A loop is cut into chunks, and a range of chunks is halved until one chunk is
+ * left. Another worker may run the right half; otherwise the context that has split the range runs
+ * it after the left half. A chunk is one call of the body, unless the caller's grain divides it
+ * into several calls.
  *
  * A split is an fl_parallel_invoke(), so the right half is a fork. A caller outside of the executor
- * submits the loop as one task. A thread that runs no task becomes a worker for the loop and runs
- * this task itself, if the executor has a place for one more (parallel_enter() has all conditions).
- * Then the caller keeps the front of the loop, and other workers steal from the back, also in a
- * series of loops over the same memory.
+ * submits the loop as one task. If the caller is a thread that runs no task, and the executor has
+ * room for one more worker (all conditions are in parallel_enter()), the thread becomes a worker
+ * for the loop and runs this task itself. Then the caller keeps the front of the loop, and other
+ * workers steal from the back, even in a series of loops over the same memory.
  *
- * To wake a worker takes some microseconds. So a loop first makes calls without a split, until
- * their time says that the whole loop takes more than SHORT. A loop of fewer than FEW chunks is
- * split at once, since its first call may be long.
+ * Because waking a worker takes a few microseconds, a loop first makes calls without a split, until
+ * their time shows that the whole loop takes more than SHORT. However, a loop of fewer than FEW
+ * chunks is split at once, because even its first call may be long.
  *
- * A loop ends at the first call that fails, or when its scope is requested. The call that fails
- * sets `failed`, which every part reads before each call. A call that returns -ECANCELED while its
- * scope is requested has not failed.
+ * A loop ends at the first call that fails, or when its scope is cancelled. The failed call sets
+ * `failed`, which every part reads before each call. A call that returns -ECANCELED while its scope
+ * is cancelled has not failed.
  */
 #include "../base/atomic.h"
 #include "../base/sys.h"
@@ -35,11 +35,11 @@ enum {
 
 struct parallel_loop {
 	int (*body)(void *state, size_t from, size_t to);
-	const fl_reduction *reduction; /* in place of `body` */
+	const fl_reduction *reduction; /* instead of `body`, or NULL */
 	void *state;
 	size_t begin, end;
-	size_t chunk, grain; /* numbers in a chunk, and the most in a call */
-	uint32_t failed;     /* claimed by the call that writes `error` */
+	size_t chunk, grain; /* how many indices a chunk contains, and at most a call */
+	uint32_t failed;     /* set by the call that then writes `error` */
 	int error;
 };
 
@@ -65,7 +65,7 @@ static bool parallel_is_stopped(const struct parallel_loop *loop)
 	return fl__load_relaxed(&loop->failed) || fl_cancel_token_is_requested(NULL); /* relaxed: a hint */
 }
 
-/* Makes the calls of a part one after the other. */
+/* Makes the calls of a part, one after another. */
 static int parallel_call(const struct parallel_part *part)
 {
 	struct parallel_loop *loop = part->loop;
@@ -145,8 +145,8 @@ static int parallel_run_here(struct parallel_part *all, fl_cancel_token *token)
 }
 
 /*
- * Makes the caller a worker of `e`, or returns NULL. Only a thread executor has both `resize` and
- * FL_CAP_BY_REFERENCE, for which the caller has looked.
+ * Makes the caller a worker of `e`, or returns NULL. The caller has checked FL_CAP_BY_REFERENCE, so
+ * if `e` also has `resize`, it is a thread executor.
  */
 static struct fl__run *parallel_enter(fl_executor *e)
 {
@@ -169,7 +169,7 @@ static int parallel_submit(fl_executor *e, struct parallel_part *all, fl_cancel_
 		return rc;
 	rc = fl_future_wait_until(f, FL_FOREVER, token);
 	if (rc != 0 && fl_future_cancel(f) != 0)
-		FL_IGNORE(fl_future_wait_until(f, FL_FOREVER, FL_SHIELDED)); /* the task sees the request, too */
+		FL_IGNORE(fl_future_wait_until(f, FL_FOREVER, FL_SHIELDED)); /* the task sees the cancel, too */
 	return fl_future_error(f);
 }
 
