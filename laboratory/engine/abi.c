@@ -289,8 +289,16 @@ DECLARED(void, __tsan_atomic_thread_fence, int order)
 	__atomic_thread_fence(__ATOMIC_SEQ_CST);
 }
 
-/* This fence orders a thread against its own signal handlers, which the model does not have. */
-IGNORED(__tsan_atomic_signal_fence)
+/*
+ * This fence orders a thread against its own signal handlers, which the model does not have. On one
+ * CPU it also orders it against the other threads, as a fence between threads does: it keeps the
+ * compiler from moving accesses, and the CPU shows each thread its accesses in their order.
+ */
+DECLARED(void, __tsan_atomic_signal_fence, int order)
+{
+	if (lab.active && lab_config.one_cpu)
+		lab_atomic_fence(order, PC);
+}
 
 /*
  * Annotations for ThreadSanitizer, which code calls if it is compiled with ThreadSanitizer's flag.

@@ -795,7 +795,7 @@ const struct lab_result *lab_model_run(const struct lab_test *test, const struct
 		result.outdated = seen.outdated;
 		result.limits = seen.met | proof.met |
 		                (config->unseen & LAB_UNSEEN_NAMED ? 1u << LAB_MET_ASSEMBLY : 0) |
-		                (seen.complete == 0 ? 1u << LAB_MET_NO_END : 0);
+		                (seen.complete == 0 && !lab_config.safety ? 1u << LAB_MET_NO_END : 0);
 		result.proved = result.limits == 0;
 		search_use(&seen);
 	} else if (config->strategy == LAB_AUTO) {

@@ -215,6 +215,9 @@ struct lab_config {
 	const struct lab_failure *known;
 	size_t n_known;
 	bool no_leaks;   /* whether a leak is no failure */
+	bool sc;         /* whether each atomic access and each fence is as if it were SC */
+	bool one_cpu;    /* whether a signal fence is a fence for the other threads, too */
+	bool safety;     /* whether threads that wait for ever are no failure */
 	unsigned unseen; /* what the engine does not see of the module: bits of enum lab_unseen */
 	/*
 	 * Whether only read-modify-writes continue the release sequence of a release store, as in

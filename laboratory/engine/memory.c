@@ -114,10 +114,12 @@ static bool is_mutant(uintptr_t pc)
 	return false;
 }
 
-/* Returns the order of the mutant, if there is one here. */
+/* Returns the order of the mutant, if there is one here. With --model sc, the order is SC. */
 static int weakened(int order, uintptr_t pc)
 {
-	return __builtin_expect(is_mutant(pc), 0) ? weaker(order, lab_config.mutant_step) : order;
+	if (__builtin_expect(is_mutant(pc), 0))
+		return weaker(order, lab_config.mutant_step);
+	return lab_config.sc ? __ATOMIC_SEQ_CST : order;
 }
 
 /* as_load() and as_store() remove the half of an order that does not apply to a load or a store. */
@@ -740,6 +742,8 @@ bool lab_atomic_wide(const volatile void *object, size_t size, int order, struct
 	const struct lab_op op = op_of(kind, (uintptr_t)object, (unsigned)size, order, pc);
 	const bool model = lab.active && !lab_config.traffic;
 	union wide_value found;
+	if (lab_config.sc)
+		w.failure = __ATOMIC_SEQ_CST;
 	if (size > sizeof found.bytes)
 		lab_fail(LAB_UNMODELLED, "an atomic object of %zu bytes, which is a limit of the laboratory", size);
 	if (lab.active && w.desired)
@@ -773,7 +777,7 @@ bool lab_atomic_cas(uintptr_t address, unsigned size, lab_value *expected, lab_v
 	/* A mutant that drops the release keeps the acquire of a failure. */
 	if (lab_is_acquire(failure) && lab_config.mutant_step == 0)
 		failure = weakened(failure, pc);
-	failure = as_load(failure);
+	failure = lab_config.sc ? __ATOMIC_SEQ_CST : as_load(failure);
 	lab_heap_published(desired);
 	/*
 	 * The step is announced with the strongest order that it may have, because the search
@@ -840,8 +844,8 @@ void lab_atomic_fence(int order, uintptr_t pc)
 	}
 	if (order != __ATOMIC_RELAXED)
 		lab_site_reached(pc, "fence", order);
-	if (is_mutant(pc))
-		return; /* the mutant drops the fence */
+	if (is_mutant(pc) || lab_config.sc)
+		return; /* the mutant drops the fence; where all accesses are SC, it adds nothing */
 	struct lab_op op = {LAB_FENCE, 0, (uint8_t)order, 0, pc};
 	lab_point(op);
 	if (lab.steered) {

@@ -613,10 +613,15 @@ static bool object_tell_cycle(const struct lab_thread *first)
 	return false;
 }
 
-void lab_objects_stuck(void)
+void lab_objects_cycle(void)
 {
 	LAB_EACH_THREAD (t)
 		(void)object_tell_cycle(t);
+}
+
+void lab_objects_stuck(void)
+{
+	lab_objects_cycle();
 	LAB_EACH_THREAD (t) {
 		const struct lab_object *o = t->state == LAB_BLOCKED ? t->object : NULL;
 		if (o && o->kind == LAB_COND && o->wasted.pc)

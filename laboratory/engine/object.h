@@ -233,6 +233,8 @@ const char *lab_object_name(const struct lab_object *object);
 const char *lab_object_held(const struct lab_object *object);
 const char *lab_object_name_at(uintptr_t address, enum lab_object_kind kind);
 
+/* Fails if threads wait for each other in a cycle. */
+void lab_objects_cycle(void);
 /*
  * Called when no thread can go on. Fails with a cycle of waits, or with a signal that came too
  * early, if there is one.

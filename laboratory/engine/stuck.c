@@ -145,6 +145,10 @@ void lab_stuck(void)
 {
 	if (lab.awaits)
 		lab_prune();
+	if (lab_config.safety) {
+		lab_objects_cycle();
+		lab_prune();
+	}
 	const struct lab_thread *lost = NULL;
 	struct lab_thread *self = lab.self;
 	LAB_EACH_THREAD (t) {

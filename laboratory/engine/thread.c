@@ -252,7 +252,11 @@ static void tick(void)
 	struct lab_thread *self = lab.self;
 	uint32_t now = ++self->view.at[self->id].hb;
 	self->view.at[self->id].seen = self->view.at[self->id].order = now;
-	if (++lab.steps > lab_config.max_steps)
+	if (++lab.steps > lab_config.max_steps && lab_config.safety) {
+		lab_met(LAB_MET_STEPS);
+		lab_prune();
+	}
+	if (lab.steps > lab_config.max_steps)
 		lab_fail(LAB_STEP_LIMIT, "more than %u steps: a loop without an end, or a long execution (--steps N)",
 		         lab_config.max_steps);
 	lab.plain = 0;

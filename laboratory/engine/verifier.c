@@ -19,6 +19,26 @@ DECLARED(int, __VERIFIER_nondet_int, void)
 	return rand_r(&lab.self->drawn);
 }
 
+DECLARED(unsigned, __VERIFIER_nondet_uint, void)
+{
+	return (unsigned)__VERIFIER_nondet_int();
+}
+
+DECLARED(long, __VERIFIER_nondet_long, void)
+{
+	return __VERIFIER_nondet_int();
+}
+
+DECLARED(unsigned long, __VERIFIER_nondet_ulong, void)
+{
+	return (unsigned long)__VERIFIER_nondet_int();
+}
+
+DECLARED(bool, __VERIFIER_nondet_bool, void)
+{
+	return __VERIFIER_nondet_int() & 1;
+}
+
 DECLARED(int, __VERIFIER_thread_create, const void *attributes, void *(*start)(void *), void *arg)
 {
 	(void)attributes;

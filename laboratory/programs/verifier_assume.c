@@ -4,26 +4,9 @@
  * retired block is not a leak.
  */
 #include "two_threads.h"
+#include <genmc.h>
 #include <stdatomic.h>
-#include <stdbool.h>
 #include <stddef.h>
-
-/* Declared as in the headers of GenMC. */
-void __VERIFIER_assume(bool condition);
-int __VERIFIER_nondet_int(void);
-int __VERIFIER_thread_create(const void *attributes, void *(*start)(void *), void *arg);
-void *__VERIFIER_thread_join(long thread);
-int __VERIFIER_opt_begin(void);
-void __VERIFIER_loop_begin(void);
-void __VERIFIER_spin_start(void);
-void __VERIFIER_spin_end(bool condition);
-void __VERIFIER_annotate_begin(int mask);
-void __VERIFIER_annotate_end(int mask);
-void *__VERIFIER_hazptr_alloc(void);
-void __VERIFIER_hazptr_protect(void *hazard, void *memory);
-void __VERIFIER_hazptr_clear(void *hazard);
-void __VERIFIER_hazptr_free(void *hazard);
-void __VERIFIER_hazptr_retire(void *memory);
 
 static _Atomic(int *) shared;
 static atomic_int ready;

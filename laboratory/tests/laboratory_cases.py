@@ -795,6 +795,16 @@ def program(tool):
     out = tool.says(tool.at("programs/process_output.c"), status=1)
     expect(out, "the answer is 42", "and more", "end")
     expect(tool.says(tool.at("programs/heap_leak.c"), "--no-leaks"), "proved: all")
+    spins, weak, fences = (tool.at(f"programs/option_{name}.c") for name in ("safety", "model", "one_cpu"))
+    for option in ((), ("--strategy", "dfs:all"), ("--strategy", "graphs")):
+        expect(tool.says(spins, "--safety", *option), "proved safe: all 0 executions")
+        expect(tool.says(weak, "--model", "sc", *option), "proved: all")
+        expect(tool.says(fences, "--one-cpu", *option), "proved: all")
+    expect(tool.says(tool.at("programs/mutex_inversion.c"), "--safety", status=3), "DEADLOCK", " --safety")
+    expect(tool.says(spins, "--safety", "--", "fails", status=1), "CHECK")
+    expect(tool.says(weak, "--model", "rc11", status=1), "CHECK")
+    expect(tool.says(fences, "--one-cpu", "--", "forgets", status=1), "DATA RACE", " --one-cpu")
+    expect(tool.run(weak, "--model", "tso", status=2)[1], "is none of rc11, sc")
     test = tool.test(tool.at("programs/assume_input.c"), "--strategy", "dfs:all")
     expect_all((test["executions"], test["pruned"]), (3, 1))  # an assumption ends one
 

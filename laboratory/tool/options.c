@@ -112,6 +112,12 @@ static bool take_std(struct options *o, char *name)
 	       complain("--std: '%.40s' is none of c11, c++20", name);
 }
 
+static bool take_model(struct options *o, char *name)
+{
+	o->model.sc = strcmp(name, "sc") == 0;
+	return o->model.sc || strcmp(name, "rc11") == 0 || complain("--model: '%.40s' is none of rc11, sc", name);
+}
+
 static bool take_name(const char *name, const char *value, const char **to)
 {
 	*to = value;
@@ -194,6 +200,9 @@ static const struct known {
     {"std", OTHER, .take = take_std},
     {"verbose", FLAG, AT(verbose)},
     {"no-leaks", FLAG, AT(model.no_leaks)},
+    {"model", OTHER, .take = take_model},
+    {"one-cpu", FLAG, AT(model.one_cpu)},
+    {"safety", FLAG, AT(model.safety)},
 };
 
 enum { KNOWN = sizeof known / sizeof known[0] };

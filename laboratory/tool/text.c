@@ -83,7 +83,10 @@ static void power_of_all(char *to, size_t size, const struct job *job)
 		snprintf(to, size, "not proved, bounded by %.*s: %s; %s ran in all%s", (int)strcspn(r->strategy, ";"),
 		         r->strategy, all, grouped(r->executions), why);
 	else
-		snprintf(to, size, "%s%s%s", r->proved ? "proved: " : "", all, why);
+		snprintf(to, size, "%s%s%s", !r->proved          ? ""
+		                               : job->model.safety ? "proved safe: "
+		                                                   : "proved: ",
+		         all, why);
 }
 
 const char *power_of(const struct job *job)
@@ -187,6 +190,12 @@ const char *reproducer(const struct options *o, const struct job *job)
 	}
 	if (c->no_leaks)
 		fputs(" --no-leaks", to);
+	if (c->sc)
+		fputs(" --model sc", to);
+	if (c->one_cpu)
+		fputs(" --one-cpu", to);
+	if (c->safety)
+		fputs(" --safety", to);
 	if (o->picks_std)
 		fputs(c->rmw_sequences ? " --std c++20" : " --std c11", to);
 	if (job->test->main && *o->arguments)
