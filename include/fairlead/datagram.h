@@ -25,22 +25,20 @@ FL_BEGIN_DECLS
  *
  * Loop and fibers
  *
- * The rules for streams hold for these sockets, too (fairlead/stream.h, "Loop and fibers"), but any
- * number of fibers may send and receive at the same time, and each datagram goes to one of them.
- * Waiting fibers are served in FIFO order, except senders to an address of a Unix socket. Sockets
- * that the library opens are close-on-exec.
+ * The rules for streams hold here, too (fairlead/stream.h, "Loop and fibers"), but any number of
+ * fibers may send and receive at the same time. Each datagram goes to one of them. Sockets that the
+ * library opens are close-on-exec.
  *
  * Results
  *
  * In addition to its own list, each function that sends or receives may return:
- *   -EPIPE   the socket is closed. Later sends, receives, connects and disconnects return the same
+ *   -EPIPE   the socket is closed
  *   -EINVAL  the caller may not make this call (see "Loop and fibers")
  *   -ETIMEDOUT, -ECANCELED, -ENOMEM, -EFAULT
  *            see "Codes" in fairlead/defs.h
  *
- * Except for -EPIPE, an error concerns one call only. A call that fails, times out or is cancelled
- * has sent or received nothing, except that a receive with -EMSGSIZE has received a part of the
- * datagram. The functions for several datagrams say how many they have moved.
+ * Except for -EPIPE, an error concerns one call only. A call that fails has sent or received
+ * nothing, except that a receive with -EMSGSIZE has received a part of the datagram.
  */
 typedef struct fl_datagram fl_datagram;
 
@@ -69,13 +67,9 @@ typedef struct fl_datagram_config {
 } fl_datagram_config;
 
 /*
- * Opens a UDP socket at an address of this machine, and stores it in `*d`. The lookup of a name
- * blocks the calling fiber.
- *
- * `host` and `port` mean the same as for fl_listener_open_tcp() (fairlead/net.h). A client passes
- * NULL and 0.
- *
- * Returns:
+ * Opens a UDP socket at an address of this machine, and stores it in `*d`. `host` and `port` mean
+ * the same as for fl_listener_open_tcp() (fairlead/net.h); a client passes NULL and 0. The lookup
+ * of a name blocks the calling fiber. Returns:
  *   0               the socket is open
  *   -EADDRINUSE     the port is in use
  *   -EADDRNOTAVAIL  the host is not an address of this machine
@@ -89,17 +83,16 @@ typedef struct fl_datagram_config {
  *                   in fairlead/net.h
  *
  * To receive from a multicast group, join it: call setsockopt() with MCAST_JOIN_GROUP or
- * MCAST_JOIN_SOURCE_GROUP on fl_datagram_fd(). The socket receives only from groups that it has
- * joined itself.
+ * MCAST_JOIN_SOURCE_GROUP on fl_datagram_fd().
  */
 FL_API FL_MUST_CHECK int fl_datagram_open_udp(fl_datagram **d, const char *host, uint16_t port,
                                               const fl_datagram_config *config);
 
 /*
  * Opens a Unix datagram socket at a path, or at an abstract name, which begins with '@', and stores
- * it in `*d`. With `path` NULL the system chooses an abstract name, by which others can answer.
- * fl_listener_open_unix() (fairlead/net.h) says how the file is made, replaced and removed. Any
- * user of this network namespace can send to an abstract name. Returns:
+ * it in `*d`. With `path` NULL the system chooses an abstract name, by which others can answer. The
+ * file is made, replaced and removed as by fl_listener_open_unix() (fairlead/net.h). Any user can
+ * send to an abstract name. Returns:
  *   0            the socket is open
  *   -EADDRINUSE  a socket is open there, or a process is just opening the path
  *   -EINVAL      the path is ""
@@ -112,8 +105,8 @@ FL_API FL_MUST_CHECK int fl_datagram_open_unix(fl_datagram **d, const char *path
 
 /*
  * Creates an fl_datagram that owns `fd`, a datagram socket of IPv4, IPv6 or Unix, on the loop that
- * the calling thread runs. After an error the caller still owns `fd`. The call makes `fd`
- * close-on-exec, unless it is 0, 1 or 2. A blocking `fd` stays blocking. Returns:
+ * the calling thread runs. The call makes `fd` close-on-exec, unless it is 0, 1 or 2. After an
+ * error you still own `fd`. Returns:
  *   0          the object was created
  *   -EBADF     `fd` is not open
  *   -ENOTSOCK  `fd` is not a socket
@@ -128,15 +121,15 @@ FL_API FL_MUST_CHECK int fl_datagram_from_fd(fl_datagram **d, int fd);
 FL_API void fl_datagram_free(fl_datagram *d);
 
 /*
- * Closes the socket and removes its file, so that the port or path is free. The call may be
- * repeated. Fibers that send or receive get -EPIPE within 32 ms.
+ * Closes the socket and removes its file, so that the port or path is free. Fibers that send or
+ * receive get -EPIPE within 32 ms. The call may be repeated.
  */
 FL_API void fl_datagram_close(fl_datagram *d);
 
 /*
- * Connects the socket to a peer: sends without another address go to the peer, and only datagrams
- * of the peer are received, except those that have come before. A UDP peer need not exist. The call
- * does not wait. It may be repeated, also with another peer. Returns:
+ * Connects the socket to a peer, or to another peer: sends without an address go to the peer, and
+ * only its datagrams are received, except those that arrived before. A UDP peer need not exist. The
+ * call does not wait. Returns:
  *   0              the socket is connected
  *   -EPIPE         `d` is closed
  *   -EINVAL        the caller does not run the socket's loop
@@ -149,8 +142,8 @@ FL_API void fl_datagram_close(fl_datagram *d);
  *   -EPERM         Unix: the socket there is connected to another peer
  *   -ENETUNREACH, -EHOSTUNREACH
  *                  there is no route to the peer
- *   -EADDRINUSE    the peer changed between IPv4 and IPv6, which needs a disconnect, and meanwhile
- *                  another socket has taken the port that the system had chosen
+ *   -EADDRINUSE    the peer changed between IPv4 and IPv6, and another socket has taken the port
+ *                  that the system had chosen
  *   other          an error of the system
  */
 FL_API FL_MUST_CHECK int fl_datagram_connect(fl_datagram *d, const fl_address *peer);
@@ -167,15 +160,15 @@ FL_API FL_MUST_CHECK int fl_datagram_disconnect(fl_datagram *d);
 
 /*
  * Sends a datagram of `size` bytes, which may be 0, to an address or, if `to` is NULL, to the
- * connected peer. Blocks the calling fiber while the system, or a Unix receiver, has no space. A
- * full Unix receiver at an address is tried again at least every 32 ms. Returns:
+ * connected peer. Blocks the calling fiber while the system, or a Unix receiver, has no space.
+ * Returns:
  *   0              the system has the datagram. UDP may still lose it
  *   -ENOTCONN      no address is given, and the socket is not connected
  *   -EMSGSIZE      the datagram is larger than the protocol, the send buffer or the path allows
  *   -EAFNOSUPPORT, -EACCES, -ENOENT, -EPROTOTYPE
  *                  the address cannot be used: see fl_datagram_connect()
- *   -ECONNREFUSED  Unix: no socket is open there. UDP: ICMP has reported that the peer had no
- *                  socket for an earlier datagram, and this datagram was not sent
+ *   -ECONNREFUSED  Unix: no socket is open there. UDP: the peer had no socket for an earlier
+ *                  datagram (ICMP), and this datagram was not sent
  *   -ENETUNREACH, -EHOSTUNREACH
  *                  there is no route to the peer; or ICMP has reported this for an earlier datagram
  *   -EPERM         Unix: the socket there is connected to another peer. UDP: a packet filter
@@ -193,10 +186,7 @@ FL_INLINE FL_MUST_CHECK int fl_datagram_send_to(fl_datagram *_d, const void *_da
 	return fl_datagram_send_to_until(_d, _data, _size, _to, FL_FOREVER, NULL);
 }
 
-/*
- * Does the same as fl_datagram_send_to(), but returns -EAGAIN if there is no space, and never
- * waits.
- */
+/* Does the same as fl_datagram_send_to(), but returns -EAGAIN instead of waiting for space. */
 FL_INLINE FL_MUST_CHECK int fl_datagram_try_send_to(fl_datagram *_d, const void *_data, size_t _size,
                                                     const fl_address *_to)
 {
@@ -216,7 +206,7 @@ FL_INLINE FL_MUST_CHECK int fl_datagram_try_send_to(fl_datagram *_d, const void 
  *              see "Results" in fairlead/datagram.h
  *
  * With `peer_errors` of the config, receives return the network's errors of all peers, even if the
- * socket is not connected. Sends then pass over them, unless eight come in a row.
+ * socket is not connected, and sends usually pass over them.
  */
 FL_API FL_MUST_CHECK ssize_t fl_datagram_receive_until(fl_datagram *d, void *buffer, size_t size, fl_address *from,
                                                        fl_time deadline, fl_cancel_token *cancel);
@@ -225,10 +215,7 @@ FL_INLINE FL_MUST_CHECK ssize_t fl_datagram_receive(fl_datagram *_d, void *_buff
 	return fl_datagram_receive_until(_d, _buffer, _size, _from, FL_FOREVER, NULL);
 }
 
-/*
- * Does the same as fl_datagram_receive(), but returns -EAGAIN if there is no datagram, and never
- * waits.
- */
+/* Does the same as fl_datagram_receive(), but returns -EAGAIN if there is no datagram. */
 FL_INLINE FL_MUST_CHECK ssize_t fl_datagram_try_receive(fl_datagram *_d, void *_buffer, size_t _size, fl_address *_from)
 {
 	return fl_datagram_receive_until(_d, _buffer, _size, _from, FL__TRY, NULL);
@@ -241,16 +228,15 @@ typedef struct fl_datagram_message {
 	size_t received; /* set by a receive: the bytes that `data` has now */
 	size_t lost;     /* set by a receive: the bytes that did not fit */
 	/*
-	 * In a send, the address of the receiver; `size` 0 means the connected peer. In a receive,
-	 * the address of the sender.
+	 * in a send, the address of the receiver, where `size` 0 means the connected peer; in a
+	 * receive, the address of the sender
 	 */
 	fl_address address;
 } fl_datagram_message;
 
 /*
  * Sends `n` datagrams in order, and stores in `*sent`, which may be NULL, how many were sent.
- * Blocks the calling fiber while the system, or a Unix receiver, has no space. An error that the
- * network reports for an earlier datagram may get lost. Returns:
+ * Blocks the calling fiber while the system, or a Unix receiver, has no space. Returns:
  *   0               all were sent
  *   another result  of fl_datagram_send_to(), for the first datagram that was not sent; those
  *                   behind it were not sent either
@@ -263,10 +249,7 @@ FL_INLINE FL_MUST_CHECK int fl_datagram_send_many(fl_datagram *_d, const fl_data
 	return fl_datagram_send_many_until(_d, _list, _n, _sent, FL_FOREVER, NULL);
 }
 
-/*
- * Does the same as fl_datagram_send_many(), but returns -EAGAIN if there is no space for the rest,
- * and never waits.
- */
+/* Does the same as fl_datagram_send_many(), but returns -EAGAIN instead of waiting for space. */
 FL_INLINE FL_MUST_CHECK int fl_datagram_try_send_many(fl_datagram *_d, const fl_datagram_message *_list, unsigned _n,
                                                       unsigned *_sent)
 {
@@ -276,8 +259,8 @@ FL_INLINE FL_MUST_CHECK int fl_datagram_try_send_many(fl_datagram *_d, const fl_
 /*
  * Receives the datagrams that are available: at least 1, at most `n`, and at most FL_DATAGRAM_MANY.
  * Blocks the calling fiber while there are none. The call sets `received`, `lost` and `address` of
- * each. A datagram that does not fit is not an error: `lost` is the number of bytes that it has
- * lost, or 1 if the system does not say. Returns:
+ * each. If a datagram does not fit, `lost` is the number of bytes that it has lost, or 1 if the
+ * system does not say. Returns:
  *   > 0      the number of datagrams
  *   -EINVAL  `n` is 0
  *   other    an error of fl_datagram_receive(). The address that it calls `from` is that of list[0]
@@ -290,10 +273,7 @@ FL_INLINE FL_MUST_CHECK int fl_datagram_receive_many(fl_datagram *_d, fl_datagra
 }
 #define FL_DATAGRAM_MANY 32u
 
-/*
- * Does the same as fl_datagram_receive_many(), but returns -EAGAIN if there is no datagram, and
- * never waits.
- */
+/* Does the same as fl_datagram_receive_many(), but returns -EAGAIN if there is no datagram. */
 FL_INLINE FL_MUST_CHECK int fl_datagram_try_receive_many(fl_datagram *_d, fl_datagram_message *_list, unsigned _n)
 {
 	return fl_datagram_receive_many_until(_d, _list, _n, FL__TRY, NULL);
@@ -303,8 +283,8 @@ FL_INLINE FL_MUST_CHECK int fl_datagram_try_receive_many(fl_datagram *_d, fl_dat
 FL_API uint16_t fl_datagram_port(const fl_datagram *d);
 
 /*
- * Stores the socket's own address in `*a`. An unnamed Unix socket has none: `size` of the address
- * is 0. Returns:
+ * Stores the socket's own address in `*a`. For an unnamed Unix socket, `size` of the address is 0.
+ * Returns:
  *   0       the address was stored
  *   -EPIPE  `d` is closed
  */
@@ -319,7 +299,7 @@ FL_API FL_MUST_CHECK int fl_datagram_local_address(const fl_datagram *d, fl_addr
 FL_API FL_MUST_CHECK int fl_datagram_peer_address(const fl_datagram *d, fl_address *a);
 
 /*
- * Returns the descriptor of the socket, which the socket owns; or -1 if it is closed. Use it for
+ * Returns the descriptor of the socket, which the socket owns, or -1 if it is closed. Use it for
  * setsockopt() and similar calls, but not for connect().
  */
 FL_API int fl_datagram_fd(const fl_datagram *d);

@@ -26,9 +26,8 @@ struct fl_shm; /* fairlead/shm.h */
  * A joined executor has neither tasks nor threads left. A task may submit tasks to its own executor
  * and wait for them, even if the executor has a single worker.
  *
- * Every function that takes an executor panics if it is NULL, except fl_executor_free(). In a
- * forked child, a call with an executor of the parent returns -EOWNERDEAD if it can return an error
- * (docs/in-your-process.md).
+ * In a forked child, a call with an executor of the parent returns -EOWNERDEAD if it can return an
+ * error (docs/in-your-process.md).
  */
 typedef struct fl_executor fl_executor;
 
@@ -36,8 +35,8 @@ typedef struct fl_executor fl_executor;
 typedef enum fl_when_full {
 	/*
 	 * The submit waits, at most until fl_submit_config.backlog_deadline (-ETIMEDOUT). However,
-	 * in a task of the same executor it might wait for its own worker, so there it runs the new
-	 * task itself or, if `backlog_deadline` has passed already, returns -ETIMEDOUT.
+	 * a task of the same executor does not wait for its own worker: it runs the new task itself
+	 * or, if `backlog_deadline` has passed already, gets -ETIMEDOUT.
 	 */
 	FL_FULL_WAIT = 0,
 	/* The submit returns -ENOBUFS. */
@@ -49,25 +48,21 @@ typedef enum fl_when_full {
 typedef struct fl_executor_config {
 	/*
 	 * The most tasks that workers run at a time. 0 means the number of usable CPUs,
-	 * fl_cpu_count(), and for a loop executor FL_LOOP_EXECUTOR_DEFAULT. Kinds without workers
-	 * ignore this number.
+	 * fl_cpu_count(), and for a loop executor FL_LOOP_EXECUTOR_DEFAULT.
 	 *
-	 * A task in a blocking section, or in a wait that counts as one (fairlead/blocking.h), does
-	 * not count: another task runs meanwhile, and when the first goes on, both run. A task that
-	 * a submit or a wait runs itself does not count either.
+	 * A task does not count while it is in a blocking section or in a wait that counts as one
+	 * (fairlead/blocking.h), nor does a task that a submit or a wait runs itself.
 	 *
 	 * Tasks that wait for each other need as many workers as there are such tasks, or
-	 * `workers_max`. If all workers of a thread executor wait while tasks are pending, the log
-	 * says once what they wait for.
+	 * `workers_max`.
 	 */
 	unsigned workers;
 	/*
 	 * For a thread executor whose tasks wait for each other, as the stages of a pipeline do:
 	 * the most threads that it may have for this; 0 means `workers`. With more than `workers`,
-	 * a task that has waited for 5 ms in any function of this library counts as one in a
-	 * blocking section, so that another task can run. For this the executor keeps a sleeping
-	 * thread in reserve. Blocking sections, and waits that always count as one, may lead to
-	 * more threads. Other kinds return -EINVAL unless this is 0.
+	 * another task can run when a task has waited for 5 ms in any function of this library.
+	 * Blocking sections may lead to more threads. Other kinds of executors return -EINVAL
+	 * unless this is 0.
 	 */
 	unsigned workers_max;
 	/*
@@ -82,40 +77,35 @@ typedef struct fl_executor_config {
 	/*
 	 * The initializer: a task that each worker runs once, before its first task, with a copy of
 	 * `*initialize_arg`; NULL means none. It must have no result, and no argument that contains
-	 * an fl_bytes or is aligned above max_align_t. `initialize_arg` must be NULL if it takes no
+	 * an fl_bytes or is aligned above max_align_t. Pass NULL as `initialize_arg` if it takes no
 	 * argument, and only then.
 	 *
 	 * If the initializer fails, the executor is broken: pending tasks end with
-	 * -ENOTRECOVERABLE, and later submits return it. fl_executor_cancel() and
-	 * fl_executor_terminate() tell a running initializer to stop, and then its error breaks
-	 * nothing.
+	 * -ENOTRECOVERABLE, and later submits return it. However, an error after a cancel of the
+	 * executor breaks nothing.
 	 *
 	 * The thread that frees the executor calls the initializer's hook `drop_arg` once, when all
-	 * workers are gone, but only in the process that created the executor. If the creation
-	 * fails, the argument is still yours.
+	 * workers are gone. If the creation fails, the argument is still yours.
 	 */
 	const fl_task_type *initialize;
 	const void *initialize_arg;
 	/*
-	 * Regions of shared memory, which tasks find by fl_task_region() in any process; tasks on
-	 * other machines find copies (fairlead/mpi_executor.h). The regions must exist until the
-	 * executor is freed.
+	 * Regions of shared memory, which tasks find by fl_task_region() in any process (on other
+	 * machines, copies: fairlead/mpi_executor.h). They must exist until the executor is freed.
 	 */
 	struct fl_shm *const *regions;
 	unsigned n_regions; /* up to FL_REGIONS_MAX */
 	/*
 	 * The most tasks that may be pending, up to FL_BACKLOG_MAX; 0 means any number. Only thread
-	 * executors have a bound. A cancelled task does not count. Two kinds of submit ignore the
-	 * bound: that of a chained task (fl_future_then()), and, to save the stack, one that is
-	 * nested in 64 tasks which submits to this executor have run themselves.
+	 * executors have a bound. Chained tasks (fl_future_then()) ignore the bound, and so does a
+	 * submit that is nested in 64 tasks which submits have run themselves.
 	 */
 	size_t backlog;
 	fl_when_full when_full;
 	/*
 	 * A worker ends when it has been idle for this many nanoseconds; 0 means never. A thread
-	 * executor keeps one worker. If it has more than `workers` and `workers_max` of them after
-	 * tasks have blocked or waited (fairlead/blocking.h), an idle worker ends after a second at
-	 * the latest.
+	 * executor keeps one worker. Threads that were added because tasks blocked or waited end
+	 * after an idle second at the latest.
 	 */
 	fl_duration idle_timeout;
 	/* A worker of a process executor is replaced after this many tasks; 0 means never. */
@@ -123,21 +113,19 @@ typedef struct fl_executor_config {
 	/*
 	 * The most resident memory of a worker of a process executor, in bytes; 0 means any amount.
 	 * A worker with more is replaced after its task, or killed during a task (-ENOMEM) at twice
-	 * as much: "Memory of a worker" in fairlead/process_executor.h. Other kinds return -EINVAL
-	 * unless this is 0, except over MPI with `processes` of fl_mpi_config.
+	 * as much: see "Memory of a worker" in fairlead/process_executor.h. Other kinds return
+	 * -EINVAL unless this is 0, except over MPI with `processes` of fl_mpi_config.
 	 */
 	size_t memory_max;
 	/*
 	 * A worker of a process executor is killed when a task has run for this many nanoseconds; 0
-	 * means never. The task fails with -EOWNERDEAD and "its task ran for too long". An
-	 * initializer has no limit.
+	 * means never. The task fails with -EOWNERDEAD. An initializer has no limit.
 	 */
 	fl_duration task_timeout;
 	/*
 	 * A worker of a process executor is killed if its task still runs this many nanoseconds
-	 * after its deadline, or if its task or initializer still runs so long after a request to
-	 * stop. 0 means 100 ms after a deadline, and never after a request; FL_DURATION_MAX means
-	 * never.
+	 * after its deadline, or if its task or initializer still runs so long after a cancel. 0
+	 * means 100 ms after a deadline, and never after a cancel; FL_DURATION_MAX means never.
 	 */
 	fl_duration grace_period;
 	/*
@@ -175,19 +163,19 @@ FL_API FL_MUST_CHECK int fl_sequential_executor_create(fl_executor **e, const fl
  *     rc = fl_thread_executor_create(&pool, &config);      // check
  *     rc = count_primes_submit(pool, range, &f);           // check
  *
- * With one worker from the creation on, tasks begin in the order of submission, unless a worker
- * waits for a task (fairlead/future.h) or a group (fairlead/group.h), or a submit runs its task
- * itself (fl_when_full). Several workers begin tasks in no particular order: each takes up to 16 at
- * once, and idle workers take over some of these. No task waits forever while workers end tasks.
- *
- * docs/in-your-process.md says how much memory tasks take, which signals the threads block, and
- * that a pthread_exit() in a task panics. Returns:
+ * Returns:
  *   0        `*e` is the new executor
  *   -ENOMEM  out of memory
  *   -EINVAL  the config has more than FL_WORKERS_MAX workers, a `workers_max` above that or below
  *            the number of workers, more than FL_REGIONS_MAX regions, an unsuitable initializer, a
  *            `backlog` above FL_BACKLOG_MAX, an unknown `when_full`, a negative `idle_timeout`, or
  *            a `memory_max`
+ *
+ * With one worker, tasks usually begin in the order of submission. Exceptions are a task for which
+ * a worker waits (fairlead/future.h, fairlead/group.h) and a task that a submit runs itself
+ * (fl_when_full). Several workers begin tasks in no particular order. No task waits forever while
+ * workers end tasks. docs/in-your-process.md says which memory, threads and signal masks an
+ * executor uses.
  */
 FL_API FL_MUST_CHECK int fl_thread_executor_create(fl_executor **e, const fl_executor_config *config);
 #define FL_WORKERS_MAX 4096u
@@ -198,22 +186,19 @@ FL_API FL_MUST_CHECK int fl_thread_executor_create(fl_executor **e, const fl_exe
  *     fl_submit_config within = { .deadline = fl_after(FL_S(5)) };
  *     rc = count_primes_submit_with(pool, range, &f, &within);        // check
  *
- * A task is told to stop when its deadline or that of its group passes, or when its token or its
- * group is cancelled:
+ * A task is cancelled when its deadline or that of its group passes, or when its token or its group
+ * is cancelled. If it has not started, it ends as cancelled, at the latest when it would be
+ * started. If it runs, fl_task_is_cancelled() becomes true, and its waits return -ECANCELED. The
+ * task itself decides when to return.
  *
- * - A task that has not started ends as cancelled, at the latest when it would be started.
- * - For a running task fl_task_is_cancelled() becomes true, and its waits return -ECANCELED. The
- *   task itself decides when to return.
+ * If the task had not started, or returns -ECANCELED, its error is -ETIMEDOUT after a deadline, and
+ * otherwise -ECANCELED. A task that returns anything else, even success, ends with what it
+ * returned.
  *
- * If such a task had not started, or returns -ECANCELED, its error is -ETIMEDOUT after a deadline
- * (and the message of the future says so, unless fl_task_fail() has set one), and otherwise
- * -ECANCELED. A task that returns anything else, even success, ends with what it returned.
- *
- * A task that neither asks fl_task_is_cancelled() nor waits runs on, and a join waits for it. On a
- * loop it also delays all other tasks. A process executor, and one over MPI with `processes` of
- * fl_mpi_config, kills it with its worker if it still runs `grace_period` later; by default it does
- * so only after a deadline. Then the task fails with -ETIMEDOUT (deadline) or -EOWNERDEAD (request),
- * and a message that says why.
+ * A task that neither asks fl_task_is_cancelled() nor waits runs on, and a join waits for it.
+ * However, a process executor, or one over MPI with `processes` of fl_mpi_config, kills it with its
+ * worker after `grace_period`. Then the task fails with -ETIMEDOUT if its deadline had passed, and
+ * otherwise with -EOWNERDEAD.
  */
 typedef struct fl_submit_config {
 	fl_time deadline; /* of the task; FL_FOREVER means none */
@@ -228,8 +213,8 @@ typedef struct fl_submit_config {
 	 */
 	fl_time backlog_deadline;
 	/*
-	 * Called as on_end(future, on_end_arg) when the task ends. NULL means none. The rules of
-	 * fl_future_on_end() hold, but the callback needs no memory of its own.
+	 * Called as on_end(future, on_end_arg) when the task ends, under the rules of
+	 * fl_future_on_end(). NULL means none.
 	 */
 	fl_future_callback *on_end;
 	void *on_end_arg;
@@ -245,9 +230,7 @@ typedef struct fl_submit_config {
  *     if (rc == 0)
  *             rc = count_primes_get(f, &n);           // waits for the task
  *
- * The call does not wait for the task, but it runs the task itself on a sequential executor, in a
- * task of an executor over processes or MPI if `e` is fl_executor_current(), and where fl_when_full
- * says so. With FL_FULL_WAIT, outside of tasks of `e`, it blocks the calling context while the
+ * Neither function waits for the task. With FL_FULL_WAIT they block the calling context while the
  * backlog is full. Returns:
  *   0                 the task is accepted
  *   -ENOMEM           out of memory
@@ -263,7 +246,9 @@ typedef struct fl_submit_config {
  *   other             a further code of this kind of executor: fairlead/process_executor.h,
  *                     fairlead/mpi_executor.h
  *
- * On an error the argument is still yours. Memory order: the task sees all that the caller wrote
+ * On an error the argument is still yours. The calling thread runs the task itself, before the
+ * return, on a sequential executor, where fl_when_full says so, and if a task in a worker process
+ * or a rank submits to fl_executor_current(). Memory order: the task sees all that the caller wrote
  * before the call.
  */
 FL_API FL_MUST_CHECK int fl_executor_submit(fl_executor *e, const fl_task_type *type, const void *arg, fl_future **f);
@@ -279,8 +264,7 @@ typedef struct fl_map_error {
 typedef struct fl_map_config {
 	/*
 	 * How many neighbouring arguments a worker takes at a time; 0 lets the library choose. A
-	 * process executor takes fewer if the results of a chunk would exceed 64 KiB, and only one
-	 * if its config has `memory_max`.
+	 * process executor may take fewer.
 	 */
 	size_t chunk;
 	fl_time deadline;        /* of the whole map; FL_FOREVER means none */
@@ -291,20 +275,14 @@ typedef struct fl_map_config {
 
 /*
  * Runs the task for each of the `n` elements of the array `args`. It stores each result at the same
- * index of `results`, which may be NULL if the result has no size.
+ * index of `results`, which may be NULL if the result has no size. It blocks the calling context
+ * until every task that was started has ended.
  *
  *     rc = count_primes_map(pool, ranges, 64, counts, NULL);  // waits for all 64 tasks
  *     if (rc != 0)
  *             return fl_perror(rc, "map");    // FL_ETASK: also prints which task failed, and why
  *
- * The call blocks the calling context until every task that was started has ended. A worker of `e`
- * runs tasks of the map itself meanwhile.
- *
- * The arguments and results stay yours, so no drop hook runs. A result is zeroed before its task
- * begins, and is unchanged if its task does not run. A failed task leaves what it wrote. However, a
- * process executor zeroes the result of a failed task if it has more than 64 KiB, unless the task
- * has kept it (fl_task_keep_result()). If a worker process dies, the element that it ran fails with
- * a zeroed result, and the later elements of its chunk count as not started. Returns:
+ * Returns:
  *   0           all tasks have succeeded, or `n` is 0
  *   FL_ETASK    a task failed; `config->error` describes the failure with the lowest index. After
  *               the map had learned of it, no element with a higher index was started
@@ -314,12 +292,18 @@ typedef struct fl_map_config {
  *               fl_executor_cancel_pending() or fl_executor_terminate()
  *   other       an error of fl_executor_submit(): some elements, or all, were not run; the results
  *               of those that ran are stored
+ *
+ * The arguments and results stay yours, so no drop hook runs. A result is zeroed before its task
+ * begins, and is unchanged if its task does not run. A failed task leaves what it wrote. However, a
+ * process executor may zero the result of a failed task, unless the task has kept it
+ * (fl_task_keep_result()). If a worker process dies, the element that it ran fails, and the later
+ * elements of its chunk count as not started.
  */
 FL_API FL_MUST_CHECK int fl_executor_map(fl_executor *e, const fl_task_type *type, const void *args, size_t n,
                                          void *results, const fl_map_config *config);
 
 /*
- * Closes `e`, without waiting. It then refuses submits, also those of its own tasks, but still runs
+ * Closes `e`, without waiting. It then refuses submits, even from its own tasks, but still runs
  * queued tasks.
  */
 FL_API void fl_executor_close(fl_executor *e);
@@ -333,30 +317,27 @@ FL_API void fl_executor_close(fl_executor *e);
  *     printf("%zu tasks were not run\n", n);
  *
  * Returns how many tasks it has cancelled, without those that workers were just about to begin,
- * which end as cancelled on these workers. Callbacks and drop hooks of the cancelled tasks run on
- * the calling thread. A group counts a cancelled task as failed with -ECANCELED.
+ * which end as cancelled, too. Callbacks and drop hooks of the cancelled tasks run on the calling
+ * thread. A group counts a cancelled task as failed with -ECANCELED.
  */
 FL_API size_t fl_executor_cancel(fl_executor *e);
 
 /*
  * Closes `e`, and cancels the tasks that have not started, as fl_executor_cancel() does, but leaves
- * running tasks alone. A map or a parallel loop of which a part runs already may go on to its end.
+ * running tasks alone. A map or a parallel loop that has begun may go on to its end.
  */
 FL_API size_t fl_executor_cancel_pending(fl_executor *e);
 
 /*
  * Does what fl_executor_cancel() does, and kills the worker processes of an executor over
  * processes, or over MPI with `processes` of fl_mpi_config. Their tasks fail with -ECANCELED or,
- * after their deadline, with -ETIMEDOUT. A task that a worker had taken but not begun may end as
- * cancelled without being counted in the result.
+ * after their deadline, with -ETIMEDOUT.
  */
 FL_API size_t fl_executor_terminate(fl_executor *e);
 
 /*
- * Changes the maximum number of workers. The call does not wait: surplus workers end after their
- * present task, and other workers run the tasks that they have taken but not started. On threads, a
- * worker that is about to take a task at this moment may still run it. The maximum counts tasks as
- * fl_executor_config.workers does. Returns:
+ * Changes the maximum number of workers, which counts tasks as fl_executor_config.workers does. It
+ * does not wait: surplus workers end after their present task. Returns:
  *   0         the maximum is changed
  *   -EPIPE    `e` is closed
  *   -EINVAL   `workers` is 0 or above FL_WORKERS_MAX
@@ -398,9 +379,9 @@ FL_API FL_MUST_CHECK int fl_executor_try_join(fl_executor *e);
 
 /*
  * Waits for a moment in which no task of `e` is pending or runs, and all callbacks of its tasks
- * have returned. It also waits for tasks that are submitted before that moment, but not for later
- * ones. It does not close `e`. Both functions block the calling context. To wait for some tasks
- * only, use a group (fairlead/group.h). Returns:
+ * have returned. It does not close `e`, and tasks that are submitted during the wait prolong it.
+ * Both functions block the calling context. To wait for some tasks only, use a group
+ * (fairlead/group.h). Returns:
  *   0           no task was pending or running
  *   -ECANCELED  the wait was cancelled
  *   -ETIMEDOUT  the deadline of fl_executor_wait_idle_until() passed
@@ -416,28 +397,27 @@ FL_INLINE FL_MUST_CHECK int fl_executor_wait_idle(fl_executor *_e)
 
 /*
  * Closes and joins `e`, and frees it. It blocks the calling context until all tasks have ended, and
- * a cancel does not end this wait. Futures stay valid. NULL has no effect.
+ * a cancel does not end this wait. Futures stay valid. Panics where fl_executor_join() returns
+ * -EDEADLK.
  *
  *     FL_SCOPED(fl_executor) *pool = NULL;            // fl_executor_free() at the block's end
  *     rc = fl_thread_executor_create(&pool, NULL);
  *     return rc != 0 ? rc : run_all(pool);            // freed after run_all() has returned
- *
- * Panics where fl_executor_join() returns -EDEADLK.
  */
 FL_API void fl_executor_free(fl_executor *e);
 
 /*
  * Closes `e`, and leaves its end to the library. It does not wait: queued tasks still run, and `e`
- * is freed when the last task has ended. The end of the process does not wait for that, but a
- * dlclose() of the library does (docs/in-your-process.md). Futures stay valid.
+ * is freed when the last task has ended. Futures stay valid. The end of the process cuts such tasks
+ * off (docs/in-your-process.md).
  *
- * Do not use `e` after this call. All calls of other threads with `e` must have returned before it,
- * and so must the submit of a task of `e` that makes this call. Tasks of `e` that still run may use
- * fl_executor_current(), but a submit to it returns -EPIPE. Before this call, join each group and
- * free each iteration that uses `e`. However, a task of `e` may do so with its own later.
+ * Before this call, all calls of other threads with `e` must have returned, and groups and
+ * iterations that use `e` must be joined and freed. Do not use `e` afterwards. However, tasks of
+ * `e` that still run may use fl_executor_current(), where a submit returns -EPIPE, and may join and
+ * free their own groups and iterations.
  *
- * The tasks of fl_loop_executor_create_on() end when that loop has run them or is freed. In a task
- * of an executor over processes or MPI, a detach of fl_executor_current() frees nothing. Returns:
+ * The tasks of fl_loop_executor_create_on() end when that loop has run them or is freed. In a
+ * worker process or a rank, detaching fl_executor_current() frees nothing. Returns:
  *   0        the library will free `e`
  *   -EAGAIN  no thread can be started, or the library is being unloaded
  *   -ENOMEM  out of memory for a thread
@@ -451,9 +431,9 @@ FL_API uint32_t fl_executor_capabilities(const fl_executor *e);
 FL_API const char *fl_executor_kind(const fl_executor *e);
 
 /*
- * Returns the most tasks that the workers of `e` run at a time: `workers` of the config, which says
- * what it does not count, or the number of fl_executor_resize(). For a sequential executor it is 1,
- * although each submitting thread runs its own task.
+ * Returns the most tasks that the workers of `e` run at a time: `workers` of the config, or the
+ * number of fl_executor_resize(). For a sequential executor it is 1, although each submitting
+ * thread runs its own task.
  */
 FL_API unsigned fl_executor_workers(const fl_executor *e);
 
@@ -466,34 +446,31 @@ FL_API bool fl_executor_is_broken(const fl_executor *e);
 
 /*
  * The counts of an executor. A count that a kind of executor does not have is 0. Totals begin at 0
- * when the executor is created, and again after SIZE_MAX.
+ * when the executor is created.
  */
 typedef struct fl_stats_executor {
 	unsigned workers; /* what fl_executor_workers() returns */
 	unsigned threads; /* workers that exist: threads or processes */
-	/*
-	 * Existing workers that have no task. A thread executor counts only those that sleep, and
-	 * not one that searches for a task or runs a stolen fl_parallel_invoke() call or loop part.
-	 */
+	/* existing workers that have no task; of a thread executor, those that sleep */
 	unsigned idle;
 	unsigned blocked; /* existing workers in a blocking section (fairlead/blocking.h) */
 	/*
-	 * Existing workers, not in a blocking section, that have slept for 5 ms or more in a wait
-	 * of their task.
+	 * existing workers that have slept for 5 ms or more in a wait of their task, not in a
+	 * blocking section
 	 */
 	unsigned waiting;
 	/*
-	 * Tasks that were submitted and have not started. A thread executor also counts tasks that
-	 * were cancelled or that a wait has run while they still lie in the queue of a worker, up
-	 * to 1,024 for each worker.
+	 * Tasks that were submitted and have not started. A thread executor also counts up to 1,024
+	 * tasks for each worker that were cancelled, or run by a wait, but still lie in the
+	 * worker's queue.
 	 */
 	size_t pending;
-	size_t running;   /* tasks that have started, or that were sent to a process to run next */
+	size_t running;   /* tasks that have started, or that a process will run next */
 	size_t ended;     /* tasks that have ended in any way */
 	size_t failed;    /* ended tasks with an error that have run, or could not be sent */
 	size_t cancelled; /* ended tasks that have not run: cancelled, or no worker could run them */
 	size_t workers_started, workers_ended;
-	size_t workers_killed;   /* workers that have ended because a signal ended their process */
+	size_t workers_killed;   /* workers whose process was ended by a signal */
 	size_t stolen;           /* fl_parallel_invoke() calls and loop parts that others took */
 	size_t backlog_waits;    /* submits that have waited for a full backlog */
 	size_t backlog_refusals; /* submits that have returned -ENOBUFS */
@@ -508,9 +485,9 @@ FL_API FL_MUST_CHECK int fl_executor_stats(const fl_executor *e, fl_stats_execut
 
 /*
  * How long something took, in nanoseconds. The quantiles and the maximum cover the last one to two
- * minutes. A quantile is up to a quarter too high; below 256 ns it is given as 256 ns or, if that
- * is less, as the maximum. Above 50,000 tasks a second, except in bursts of at most 64, only about
- * one in 64 is measured, and also counts for the tasks up to the next one.
+ * minutes. A quantile is up to a quarter too high, and is at least 256 ns unless the maximum is
+ * less. Above 50,000 tasks a second only about one task in 64 is measured, and also counts for the
+ * tasks up to the next one.
  */
 typedef struct fl_stats_times {
 	uint64_t n, sum; /* tasks, and the sum of their times, since the creation */
@@ -519,9 +496,8 @@ typedef struct fl_stats_times {
 
 /*
  * The times of one type of tasks. A chunk of an iteration, or of a map over processes or MPI,
- * counts as one task of its type. On other executors a map runs as tasks of the type "fl__map", at
- * most one for each worker, which run many chunks each. The tasks of a parallel loop have the type
- * "fl__parallel".
+ * counts as one task of its type. On other executors a map runs as tasks of the type "fl__map", and
+ * a parallel loop as tasks of the type "fl__parallel".
  */
 typedef struct fl_stats_type {
 	const char *name;      /* valid until the executor is freed */
@@ -530,8 +506,8 @@ typedef struct fl_stats_type {
 } fl_stats_type;
 
 /*
- * Stores in `*stats` the times of one type of tasks. The first 15 types of which a task was
- * measured have an index each, and all further types share the last one, as "other types".
+ * Stores in `*stats` the times of one type of tasks. The first 15 types have an index each, and all
+ * further types share the last one, as "other types".
  *
  *     for (size_t i = 0; fl_executor_type_stats(e, i, &type) == 0; i++)
  *             printf("%s: at most %lld ns\n", type.name, (long long)type.ran.max);
@@ -543,8 +519,8 @@ typedef struct fl_stats_type {
 FL_API FL_MUST_CHECK int fl_executor_type_stats(const fl_executor *e, size_t index, fl_stats_type *stats);
 
 /*
- * Appends the counts of all executors of this process to `*text`, in the text format of Prometheus,
- * in ASCII. The label `number` is the executor's place in the order of creation. Returns:
+ * Appends the counts of all executors of this process to `*text`, in the text format of Prometheus.
+ * The label `number` is the executor's place in the order of creation. Returns:
  *   0        the counts are appended
  *   -ENOMEM  out of memory; `*text` is unchanged
  *   -E2BIG   the text would be longer than an fl_bytes can be; `*text` is unchanged
@@ -562,18 +538,14 @@ FL_API fl_executor *fl_executor_current(void);
  *     struct buffer buffers[8];                               // .workers = 8
  *     struct buffer *mine = &buffers[fl_executor_current_worker()];
  *
- * The number is always less than FL_WORKERS_MAX. It is less than fl_executor_workers() if the config
- * has no `workers_max`, fl_executor_resize() has not reduced the workers, and no task of the
- * executor has been in a blocking section or a wait that counts as one (fairlead/blocking.h), has
- * waited for a task, or has run on a thread that is not a worker.
+ * The number is less than FL_WORKERS_MAX. It is less than fl_executor_workers() if the config has
+ * no `workers_max`, fl_executor_resize() has not reduced the workers, and no task of the executor
+ * blocks (fairlead/blocking.h), waits for a task, or runs on a thread that is not a worker.
  *
- * The number stays the same until the task returns, except across fl_parallel_invoke() and parallel
- * loops: each of their calls has the number of the worker that makes it, and a thread that takes
- * part in its loop counts as a worker. A task that waits may run
- * another task on its worker meanwhile, so do not use the buffer across a wait.
- *
- * The number is 0 outside of tasks, in an initializer and in a future's callback, on all other kinds
- * of executors, and in a task that a thread other than a worker of the executor runs (FL_FULL_RUN).
+ * A task that waits may run another task on its worker meanwhile, so do not use the buffer across a
+ * wait. Each call of fl_parallel_invoke() or a parallel loop has the number of the worker that
+ * makes it. The number is 0 outside of tasks, in an initializer and in a future's callback, on all
+ * other kinds of executors, and in a task that a thread other than a worker runs.
  */
 FL_API unsigned fl_executor_current_worker(void);
 

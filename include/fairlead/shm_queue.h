@@ -28,25 +28,24 @@ FL_BEGIN_DECLS
  *     rc = job_queue_close(q);                 // then -EPIPE: closed, and all items were got
  *
  * The queue lies in a region (fairlead/shm.h), at the same offset for all processes. A handle is
- * private to its process. Items must have no pointers. The items of one producer keep their order.
+ * private to its process. Items must have no pointers. The items of one producer keep their order,
+ * and an item is delivered at most once.
+ *
+ * Memory order: what was written before the put of an item happens before the get of that item
+ * returns.
  *
  * Deaths and stopped processes
  *
  * No context waits for a dead process. A process that is killed in a put has put the whole item, or
- * nothing. If it is killed in a get, the item is lost or stays in the queue. An item is delivered
- * at most once.
+ * nothing. If it is killed in a get, the item is lost or stays in the queue.
  *
- * While a process is stopped (SIGSTOP) in the middle of an operation on the queue, the operations
- * of other processes block the whole thread, even if the caller is a fiber. A wait ends at most a
- * millisecond after its deadline. Other calls return -ETIMEDOUT, a try after a millisecond, and a
- * close or fl_shm_queue_task_done() after ten seconds. If a process is stopped while it waits, and
- * is woken for an item, the item stays in the queue, and the next put wakes another waiter.
+ * While a process is stopped (SIGSTOP) in the middle of an operation on the queue, other processes
+ * block in their operations, each with its whole thread. A wait still ends within a millisecond of
+ * its deadline, and other calls return -ETIMEDOUT: a try after a millisecond, a close or
+ * fl_shm_queue_task_done() after ten seconds.
  *
  * What fairlead/shm.h says about processes and damage, and fairlead/shm_mutex.h about emulators,
  * holds here, too.
- *
- * Memory order: what was written before the put of an item happens before the get of that item
- * returns.
  */
 typedef struct fl_shm_queue fl_shm_queue;
 
@@ -61,9 +60,9 @@ typedef struct fl_shm_queue_config {
 } fl_shm_queue_config;
 
 /*
- * Makes a queue in `region`, and a handle of it. `config` is required. The handle must be freed
- * before the handle of the region. The call waits for the region's allocator, as
- * fl_shm_block_alloc() does. Returns:
+ * Makes a queue in `region`, and a handle of it, which must be freed before the handle of the
+ * region. `config` is required. The call waits for the region's allocator, as fl_shm_block_alloc()
+ * does. Returns:
  *   0           the queue and the handle were made
  *   -EINVAL     the config has neither an item size nor frame bytes, or both; or a capacity and
  *               frame bytes
@@ -92,9 +91,9 @@ FL_API fl_shm_offset fl_shm_queue_offset(const fl_shm_queue *q);
 FL_API void fl_shm_queue_free(fl_shm_queue *q);
 
 /*
- * Frees the handle, and the queue with its contents. No process may use the queue. Destroy a queue
- * only once. A second destroy, through another handle, logs an error, unless another block has the
- * memory by then: that block is damaged or freed.
+ * Frees the handle, and the queue with its contents. No process may use the queue, and only one may
+ * destroy it. A second destroy logs an error or, if the memory was allocated again, damages the new
+ * block.
  */
 FL_API void fl_shm_queue_destroy(fl_shm_queue *q);
 
@@ -104,8 +103,8 @@ FL_API void fl_shm_queue_destroy(fl_shm_queue *q);
  *   0           the item was put
  *   -EAGAIN     the queue is full
  *   -EPIPE      the queue is closed
- *   -ETIMEDOUT  the deadline passed; or, in a try, an operation of another process, which is
- *               probably stopped, has blocked the call for a millisecond
+ *   -ETIMEDOUT  the deadline passed; or, in a try, another process is stopped ("Deaths and stopped
+ *               processes" in fairlead/shm_queue.h)
  *   -ECANCELED  the wait was cancelled
  *   -EINVAL     a queue of frames
  *   -EBADMSG    damaged memory
@@ -122,8 +121,7 @@ FL_API FL_MUST_CHECK int fl_shm_queue_put_until(fl_shm_queue *q, const void *ite
  *   0           an item was got
  *   -EAGAIN     the queue is empty
  *   -EPIPE      the queue is closed and empty
- *   -ETIMEDOUT  the deadline passed; or, in a try, an operation of another process, which is
- *               probably stopped, has blocked the call for a millisecond
+ *   -ETIMEDOUT  as in fl_shm_queue_put()
  *   -ECANCELED  the wait was cancelled
  *   -EINVAL     a queue of frames
  *   -EBADMSG    damaged memory
@@ -135,12 +133,11 @@ FL_API FL_MUST_CHECK int fl_shm_queue_get_until(fl_shm_queue *q, void *item, fl_
 /*
  * Puts `n` items in order, and stores in `*count` how many. It blocks the calling context until all
  * are put. Items of other producers may come between them. Returns:
- *   0           all items were put
- *   -EPIPE      the queue is closed
- *   -ETIMEDOUT  the deadline passed
- *   -ECANCELED  the wait was cancelled
- *   -EINVAL     a queue of frames
- *   -EBADMSG    damaged memory
+ *   0                       all items were put
+ *   -EPIPE                  the queue is closed
+ *   -ETIMEDOUT, -ECANCELED  see "Codes" in fairlead/defs.h
+ *   -EINVAL                 a queue of frames
+ *   -EBADMSG                damaged memory
  */
 FL_API FL_MUST_CHECK int fl_shm_queue_put_many_until(fl_shm_queue *q, const void *items, size_t n, size_t *count,
                                                      fl_time deadline, fl_cancel_token *cancel);
@@ -148,12 +145,11 @@ FL_API FL_MUST_CHECK int fl_shm_queue_put_many_until(fl_shm_queue *q, const void
 /*
  * Gets up to `n` items that follow one another, and stores in `*count` how many. It blocks the
  * calling context until there is at least one. Returns:
- *   0           at least one item was got, or `n` is 0
- *   -EPIPE      the queue is closed and empty
- *   -ETIMEDOUT  the deadline passed
- *   -ECANCELED  the wait was cancelled
- *   -EINVAL     a queue of frames
- *   -EBADMSG    damaged memory
+ *   0                       at least one item was got, or `n` is 0
+ *   -EPIPE                  the queue is closed and empty
+ *   -ETIMEDOUT, -ECANCELED  see "Codes" in fairlead/defs.h
+ *   -EINVAL                 a queue of frames
+ *   -EBADMSG                damaged memory
  */
 FL_API FL_MUST_CHECK int fl_shm_queue_get_many_until(fl_shm_queue *q, void *items, size_t n, size_t *count,
                                                      fl_time deadline, fl_cancel_token *cancel);
@@ -161,13 +157,12 @@ FL_API FL_MUST_CHECK int fl_shm_queue_get_many_until(fl_shm_queue *q, void *item
 /*
  * Puts a frame of `size` bytes, which may be 0. Both functions block the calling context while the
  * queue lacks space for the frame and 4 bytes more. Returns:
- *   0           the frame was put
- *   -EMSGSIZE   the frame does not fit into an empty queue
- *   -EPIPE      the queue is closed
- *   -ETIMEDOUT  the deadline passed
- *   -ECANCELED  the wait was cancelled
- *   -EINVAL     a queue of items
- *   -EBADMSG    damaged memory
+ *   0                       the frame was put
+ *   -EMSGSIZE               the frame does not fit into an empty queue
+ *   -EPIPE                  the queue is closed
+ *   -ETIMEDOUT, -ECANCELED  see "Codes" in fairlead/defs.h
+ *   -EINVAL                 a queue of items
+ *   -EBADMSG                damaged memory
  */
 FL_API FL_MUST_CHECK int fl_shm_queue_put_frame_until(fl_shm_queue *q, const void *frame, size_t size, fl_time deadline,
                                                       fl_cancel_token *cancel);
@@ -179,14 +174,13 @@ FL_INLINE FL_MUST_CHECK int fl_shm_queue_put_frame(fl_shm_queue *_q, const void 
 /*
  * Gets the oldest frame into `buffer`, which has `room` bytes, and stores the frame's size in
  * `*size`. Both functions block the calling context while the queue is empty. Returns:
- *   0           a frame was got
- *   -EMSGSIZE   the frame is larger than `room`. `*size` is its size, and the frame stays in the
- *               queue
- *   -EPIPE      the queue is closed and empty
- *   -ETIMEDOUT  the deadline passed
- *   -ECANCELED  the wait was cancelled
- *   -EINVAL     a queue of items
- *   -EBADMSG    damaged memory
+ *   0                       a frame was got
+ *   -EMSGSIZE               the frame is larger than `room`. `*size` is its size, and the frame
+ *                           stays in the queue
+ *   -EPIPE                  the queue is closed and empty
+ *   -ETIMEDOUT, -ECANCELED  see "Codes" in fairlead/defs.h
+ *   -EINVAL                 a queue of items
+ *   -EBADMSG                damaged memory
  */
 FL_API FL_MUST_CHECK int fl_shm_queue_get_frame_until(fl_shm_queue *q, void *buffer, size_t room, size_t *size,
                                                       fl_time deadline, fl_cancel_token *cancel);
@@ -199,28 +193,27 @@ FL_INLINE FL_MUST_CHECK int fl_shm_queue_get_frame(fl_shm_queue *_q, void *_buff
  * Closes the queue: later puts and puts that wait fail with -EPIPE, but the contents can still be
  * got. The call waits for operations in progress, and may be repeated. Returns:
  *   0           the queue is closed
- *   -ETIMEDOUT  a process that is stopped in an operation has blocked the call for ten seconds
+ *   -ETIMEDOUT  a stopped process has blocked the call for ten seconds
  *   -EBADMSG    damaged memory
  */
 FL_API FL_MUST_CHECK int fl_shm_queue_close(fl_shm_queue *q);
 
 /*
- * Closes the queue and drops its contents, so that all gets fail, too, also those that wait. Each
- * dropped item counts as done. The call stores in `*dropped`, which may be NULL, how many items it
- * dropped, and waits for operations in progress. Returns:
+ * Closes the queue as fl_shm_queue_close() does, and drops its contents, so that all gets fail,
+ * too. Each dropped item counts as done. The call stores in `*dropped`, which may be NULL, how many
+ * items it dropped. Returns:
  *   0           the queue is closed and empty
- *   -ETIMEDOUT  a process that is stopped in an operation has blocked the call for ten seconds
+ *   -ETIMEDOUT  a stopped process has blocked the call for ten seconds
  *   -EBADMSG    damaged memory
  */
 FL_API FL_MUST_CHECK int fl_shm_queue_close_now(fl_shm_queue *q, size_t *dropped);
 
 /*
- * Marks one item or frame that was got from the queue as done, for fl_shm_queue_join(). A context
- * may also mark an item that a dead consumer had got. The call waits for operations in progress.
- * Returns:
+ * Marks one item or frame that was got from the queue as done, for fl_shm_queue_join(). Any context
+ * may do so, for example for a dead consumer. The call waits for operations in progress. Returns:
  *   0           the item is marked
  *   -EINVAL     as many items are marked already as were got
- *   -ETIMEDOUT  a process that is stopped in an operation has blocked the call for ten seconds
+ *   -ETIMEDOUT  a stopped process has blocked the call for ten seconds
  *   -EBADMSG    damaged memory
  */
 FL_API FL_MUST_CHECK int fl_shm_queue_task_done(fl_shm_queue *q);
@@ -228,10 +221,9 @@ FL_API FL_MUST_CHECK int fl_shm_queue_task_done(fl_shm_queue *q);
 /*
  * Waits until fl_shm_queue_task_done() was called once for each item that was put. Both functions
  * block the calling context. At most 2^32 - 1 items may be put and not done at one time. Returns:
- *   0           all items are done
- *   -ETIMEDOUT  the deadline passed
- *   -ECANCELED  the wait was cancelled
- *   -EBADMSG    damaged memory
+ *   0                       all items are done
+ *   -ETIMEDOUT, -ECANCELED  see "Codes" in fairlead/defs.h
+ *   -EBADMSG                damaged memory
  */
 FL_API FL_MUST_CHECK int fl_shm_queue_join_until(fl_shm_queue *q, fl_time deadline, fl_cancel_token *cancel);
 FL_INLINE FL_MUST_CHECK int fl_shm_queue_join(fl_shm_queue *_q)
@@ -251,7 +243,7 @@ FL_API size_t fl_shm_queue_item_size(const fl_shm_queue *q);
 /*
  * FL_ON_SHM_QUEUE() and FL_ON_SHM_QUEUE_SPACE() are objects for FL_WAIT_ANY(). FL_ON_SHM_QUEUE() is
  * ready when there is an item or a frame, and FL_ON_SHM_QUEUE_SPACE() when there is space for an
- * item or an empty frame; both are if the queue is closed.
+ * item or an empty frame. Both are ready if the queue is closed.
  */
 #define FL_ON_SHM_QUEUE(q) FL__ON(fl__on_shm_queue, (q))
 #define FL_ON_SHM_QUEUE_SPACE(q) FL__ON(fl__on_shm_queue_space, (q))
@@ -267,8 +259,8 @@ FL_END_DECLS
  * FL_SHM_QUEUE_OF(struct job, job_queue) at file scope, in C and C++, makes the type job_queue, and
  * a job_queue_... form of each fl_shm_queue_... function, except the functions for frames and
  * fl_shm_queue_item_size(). job_queue_attach() also returns -EBADMSG if the queue has another item
- * size. job_queue_untyped(q) returns the same handle as an fl_shm_queue *, for what has no typed
- * form: FL_ON_SHM_QUEUE(job_queue_untyped(q)).
+ * size. job_queue_untyped(q) returns the same handle as an fl_shm_queue *, for example for
+ * FL_ON_SHM_QUEUE().
  */
 #include <fairlead/private/shm_queue_of.h>
 
