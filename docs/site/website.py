@@ -35,7 +35,7 @@ LANGUAGES = {".c": "c", ".h": "c", ".cc": "cpp", ".py": "python", ".build": "mes
 GUIDE = [f"docs/guide/{name}.md" for name in (
     "tasks", "workers", "limits", "groups", "lazy-map", "in-order", "serial", "processes", "bytes", "futures", "loops", "timers", "threads",
     "locks", "checked-locks", "cpp", "queues", "several-queues", "handles", "deadlines", "cancelling", "cleaning-up", "signals",
-    "ending-a-server", "event-loop", "downloads", "tls", "other-programs", "shared-memory", "dead-owners", "two-programs", "laboratory",
+    "ending-a-server", "event-loop", "downloads", "other-programs", "shared-memory", "dead-owners", "two-programs", "laboratory",
     "mistakes")]
 # The sidebar; what the documents link beyond these stands under "More".
 CHAPTERS = (

@@ -98,6 +98,7 @@
  *                     the stack, as glibc does in C++, and in C that was compiled with
  *                     -fexceptions.
  *   Misuse            A bug of the caller panics if the library detects it (fairlead/error.h).
+ *                     For example, NULL in place of an executor always panics.
  *
  * Codes
  *

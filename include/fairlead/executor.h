@@ -97,8 +97,9 @@ typedef struct fl_executor_config {
 	unsigned n_regions; /* up to FL_REGIONS_MAX */
 	/*
 	 * The most tasks that may be pending, up to FL_BACKLOG_MAX; 0 means any number. Only thread
-	 * executors have a bound. Chained tasks (fl_future_then()) ignore the bound, and so does a
-	 * submit that is nested in 64 tasks which submits have run themselves.
+	 * executors have a bound. A cancelled task does not count. Chained tasks (fl_future_then())
+	 * ignore the bound, and so does a submit that is nested in 64 tasks which submits have run
+	 * themselves.
 	 */
 	size_t backlog;
 	fl_when_full when_full;

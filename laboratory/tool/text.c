@@ -71,6 +71,7 @@ static void power_of_all(char *to, size_t size, const struct job *job)
 {
 	const struct lab_result *r = &job->report.result;
 	const bool bounded = r->limits & LAB_BOUNDS;
+	const char *const word = job->model.safety ? "proved safe: " : "proved: ";
 	char blocked[48] = "", outdated[48] = "", all[160], why[1024];
 	if (r->blocked > 0)
 		snprintf(blocked, sizeof blocked, ", %s blocked", grouped(r->blocked));
@@ -83,10 +84,7 @@ static void power_of_all(char *to, size_t size, const struct job *job)
 		snprintf(to, size, "not proved, bounded by %.*s: %s; %s ran in all%s", (int)strcspn(r->strategy, ";"),
 		         r->strategy, all, grouped(r->executions), why);
 	else
-		snprintf(to, size, "%s%s%s", !r->proved          ? ""
-		                               : job->model.safety ? "proved safe: "
-		                                                   : "proved: ",
-		         all, why);
+		snprintf(to, size, "%s%s%s", r->proved ? word : "", all, why);
 }
 
 const char *power_of(const struct job *job)
