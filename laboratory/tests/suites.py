@@ -32,7 +32,8 @@ def sddf(folder):
             for flags, path, _, alone in runs:
                 words = [word for word in (cpus, debug, *flags.split()) if word]
                 yield (" ".join([*words, os.path.basename(path or alone)]),
-                       [*([] if cpus else ["--one-cpu"]), f"-I{folder}/ci/genmc", f"-I{folder}/include", *words, f"{folder}/{path or alone}"])
+                       [*([] if cpus else ["--one-cpu"]), f"-I{folder}/ci/genmc", f"-I{folder}/include", *words,
+                        f"{folder}/{path or alone}"])
 
 
 # What the CMake files of libvsync define for a program that is a template, and its algorithms.
@@ -54,21 +55,22 @@ TEMPLATES = {
 
 def libvsync(folder):
     """Programs of verify/, with what cmake/check.cmake defines. In a verification libvsync lacks
-    memcpy_s(), which a header of its tests calls.
+    memcpy_s(), which a header of its tests calls; the tests of bbq have one of their own.
     """
     common = [f"-I{folder}/{path}" for path in ("include", "vatomic/include", "test/include", "verify/include")]
     common += ["--no-leaks", "-DVSYNC_VERIFICATION", "-DVSYNC_VERIFICATION_QUICK", "-DVSYNC_VERIFICATION_GENMC", "-DDEFAULT_SMR_EBR", "-D_GNU_SOURCE",
-               "-Dmemcpy_s(to,size,from,n)=memcpy(to,from,n)", "-include", "string.h"]
+               "-include", "string.h"]
+    no_memcpy_s = "-Dmemcpy_s(to,size,from,n)=memcpy(to,from,n)"
     for path in sorted(glob.glob(f"{folder}/verify/*/*.c")):
         kind, name = path.split("/")[-2:]
         if kind not in TEMPLATES:
-            yield f"{kind}/{name}", [*common, path]
+            yield f"{kind}/{name}", [*common, *([] if kind == "bbq" else [no_memcpy_s]), path]
             continue
         flags, algorithms = TEMPLATES[kind]
         for test in sorted(glob.glob(f"{folder}/verify/{kind}/test*case*.h")):
             for algorithm in algorithms:
                 yield (f"{kind} {os.path.basename(test)[:-2]} {algorithm}".rstrip(),
-                       [*common, *flags.split(), *([f"-D{algorithm}"] if algorithm else []), f'-DTEST_CASE="{os.path.realpath(test)}"', path])
+                       [*common, no_memcpy_s, *flags.split(), *([f"-D{algorithm}"] if algorithm else []), f'-DTEST_CASE="{os.path.realpath(test)}"', path])
 
 
 def run(tool, words, time):
