@@ -78,7 +78,7 @@ const char *lab_limit_text(enum lab_limit limit, const char *partial)
 	    [LAB_MET_CALL] = call,
 	    [LAB_MET_NO_END] = "no execution came to its end: an assumption of the program was false in each",
 	};
-	snprintf(call, sizeof call, "what %s() touches is not all seen", partial);
+	snprintf(call, sizeof call, "not all effects of %s() are seen", partial);
 	return texts[limit];
 }
 

@@ -62,6 +62,15 @@ void *lab_state_place(size_t size)
 	return (void *)LAB_BASE;
 }
 
+void lab_stacks_execute(void)
+{
+	if (!units)
+		map_all();
+	for (unsigned i = 0; i < LAB_THREADS; i++)
+		(void)mprotect((void *)(LAB_STACKS + i * LAB_STACK_SIZE + LAB_GUARD), LAB_STACK_SIZE - LAB_GUARD,
+		               PROT_READ | PROT_WRITE | PROT_EXEC);
+}
+
 void *lab_stack_of(unsigned thread, size_t *size)
 {
 	*size = LAB_STACK_SIZE - LAB_GUARD;
@@ -404,7 +413,7 @@ static _Noreturn void null_access(uintptr_t address, bool write, uintptr_t pc)
  */
 static bool heap_is_frame_over(const struct lab_thread *owner, uintptr_t address)
 {
-	if (owner->state == LAB_DONE)
+	if (owner->state == LAB_DONE || (owner->id == 0 && lab.returned))
 		return true;
 #ifdef FL__SWITCH_UCONTEXT
 	(void)address;
@@ -441,11 +450,22 @@ void lab_stack_check(uintptr_t address, size_t size, bool write, uintptr_t pc)
 	                                  : "in the frame of a function that has returned");
 }
 
+/* The thread-locals of a program's thread. */
+static void heap_check_tls(uintptr_t address, size_t size, bool write, uintptr_t pc)
+{
+	const struct lab_thread *owner = &lab.threads[(address - LAB_TLS) / LAB_TLS_SIZE];
+	if (owner->state != LAB_DONE)
+		return;
+	heap_bad_access(address, size, write, pc);
+	lab_fail(LAB_USE_AFTER_FREE, "%s of %s by %s at %s, after the end of that thread", write ? "write" : "read",
+	         lab_address_name(address), lab.self->name, lab_site_name(lab_own_place(pc)));
+}
+
 /*
  * Called before the function with the frame pointer `frame` returns, if other threads have used
  * this thread's stack. The part of the frame that they have used counts as freed from now on, like
- * a block. The return address tells whether there is a frame pointer. When main() returns and
- * leaves threads running, its frame does not count as freed, because the program ends.
+ * a block. The return address tells whether there is a frame pointer. The frame of main() ends in
+ * the same way: threads that are left go on until the process has ended.
  */
 void lab_stack_return(uintptr_t frame, uintptr_t pc)
 {
@@ -455,8 +475,6 @@ void lab_stack_return(uintptr_t frame, uintptr_t pc)
 	    !lab_frame_is_good(frame, self->calls[self->depth]))
 		return;
 	self->lent = frame;
-	if (self->id == 0 && self->depth == 0)
-		return;
 	lab_objects_accessed(lent, frame - lent); /* their uses are accesses, too */
 	lab_race_free(lent, frame - lent, pc);
 }
@@ -484,6 +502,8 @@ void lab_heap_check(uintptr_t address, size_t size, bool write, uintptr_t pc)
 {
 	if (__builtin_expect(address < NULL_PAGE, 0) && size > 0)
 		null_access(address, write, pc);
+	if (address - LAB_TLS < LAB_TLS_END - LAB_TLS)
+		heap_check_tls(address, size, write, pc);
 	if (size == 0 || address < LAB_BASE || address >= LAB_END)
 		return;
 	if (address < LAB_STACKS && address + size > LAB_BASE + state_size)

@@ -68,7 +68,7 @@ bool lab_io_name(uintptr_t address, char *text, size_t size)
 	                                    "eventfd", "timerfd", "epoll"};
 	const uintptr_t i = (address - (uintptr_t)places) / sizeof places[0];
 	if (i > CHANNELS)
-		return false;
+		return lab_io_stream_name(address, text, size);
 	const struct lab_channel *c = &channels[i - 1];
 	if (i == 0)
 		snprintf(text, size, "of a poll, select or epoll");

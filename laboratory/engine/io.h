@@ -186,6 +186,12 @@ bool lab_io_lost(const struct lab_thread *thread, int *number);
  * false if the stream is not one of fopen().
  */
 bool lab_io_use_stream(const FILE *stream, uintptr_t pc);
+/*
+ * The caller uses what is inside the stream. A call such as putc_unlocked(), for which the stream
+ * is not locked, races with every other use that is not ordered with it.
+ */
+void lab_io_in_stream(const FILE *stream, bool locked, uintptr_t pc);
+bool lab_io_stream_name(uintptr_t address, char *text, size_t size);
 /* Writes what the streams of fopen() still hold: the effect of fflush(NULL). */
 void lab_io_flush(uintptr_t pc);
 /*

@@ -304,6 +304,24 @@ void lab_io_flush(uintptr_t pc)
 			fflush(streams[i]);
 }
 
+/* Stand for what is inside of the stream of each descriptor. Only their addresses are used. */
+static uint64_t insides[LAB_IO_NUMBERS];
+
+void lab_io_in_stream(const FILE *stream, bool locked, uintptr_t pc)
+{
+	LAB_EACH (i, streams)
+		if (stream == (i == STDOUT_FILENO ? stdout : i == STDERR_FILENO ? stderr : streams[i]))
+			lab_plain((uintptr_t)&insides[i], sizeof insides[i], !locked, pc);
+}
+
+bool lab_io_stream_name(uintptr_t address, char *text, size_t size)
+{
+	if (address - (uintptr_t)insides >= sizeof insides)
+		return false;
+	snprintf(text, size, "the inside of a stream");
+	return true;
+}
+
 bool lab_io_use_stream(const FILE *stream, uintptr_t pc)
 {
 	LAB_EACH (i, streams) {

@@ -53,19 +53,20 @@ void lab_format(const char *format, va_list from, uintptr_t pc)
  * If the stream comes from fopen(), returns the result of `call`, since such a stream belongs to
  * the C library.
  */
-#define FOR_OUTPUT(name, to, call)                                                                                     \
+#define FOR_OUTPUT(name, to, pc, call)                                                                                 \
 	do {                                                                                                           \
-		if (lab_io_use_stream(to, PC))                                                                         \
+		lab_io_in_stream(to, true, pc);                                                                        \
+		if (lab_io_use_stream(to, pc))                                                                         \
 			return call;                                                                                   \
 		if ((to) != stdout && (to) != stderr)                                                                  \
-			lab_no_file(name, PC);                                                                         \
+			lab_no_file(name, pc);                                                                         \
 	} while (0)
 
 static int libc_print(FILE *to, const char *format, va_list args, uintptr_t pc)
 {
 	char *text = NULL;
 	lab_format(format, args, pc);
-	FOR_OUTPUT("vfprintf", to, vfprintf(to, format, args));
+	FOR_OUTPUT("vfprintf", to, pc, vfprintf(to, format, args));
 	if (!lab.recording) /* the output is not shown, so its length is enough */
 		return vsnprintf(NULL, 0, format, args);
 	const int n = vasprintf(&text, format, args);
@@ -104,6 +105,7 @@ static int libc_dprintf(int to, const char *format, ...)
 
 static int libc_puts(const char *text)
 {
+	lab_io_in_stream(stdout, true, PC);
 	lab_print(text, strlen(text));
 	lab_print("\n", 1);
 	return 1;
@@ -111,34 +113,52 @@ static int libc_puts(const char *text)
 
 static int libc_fputs(const char *text, FILE *to)
 {
-	FOR_OUTPUT("fputs", to, fputs(text, to));
+	FOR_OUTPUT("fputs", to, PC, fputs(text, to));
 	lab_print(text, strlen(text));
 	return 1;
 }
 
-static int libc_putchar(int c)
+static int libc_put(int c, FILE *to, bool locked, const char *name, uintptr_t pc)
 {
 	const char text = (char)c;
+	lab_io_in_stream(to, locked, pc);
+	if (lab_io_use_stream(to, pc))
+		return fputc(c, to);
+	if (to != stdout && to != stderr)
+		lab_no_file(name, pc);
 	lab_print(&text, 1);
 	return (unsigned char)c;
 }
 
+static int libc_putchar(int c)
+{
+	return libc_put(c, stdout, true, "putchar", PC);
+}
+
+static int libc_putchar_unlocked(int c)
+{
+	return libc_put(c, stdout, false, "putchar_unlocked", PC);
+}
+
 static int libc_putc(int c, FILE *to)
 {
-	FOR_OUTPUT("putc", to, fputc(c, to));
-	return libc_putchar(c);
+	return libc_put(c, to, true, "putc", PC);
+}
+
+static int libc_putc_unlocked(int c, FILE *to)
+{
+	return libc_put(c, to, false, "putc_unlocked", PC);
 }
 
 static int libc_fputc(int c, FILE *to)
 {
-	FOR_OUTPUT("fputc", to, fputc(c, to));
-	return libc_putchar(c);
+	return libc_put(c, to, true, "fputc", PC);
 }
 
 static size_t libc_fwrite(const void *from, size_t size, size_t n, FILE *to)
 {
 	lab_reads(from, size * n, PC);
-	FOR_OUTPUT("fwrite", to, fwrite(from, size, n, to));
+	FOR_OUTPUT("fwrite", to, PC, fwrite(from, size, n, to));
 	lab_print(from, size * n);
 	return n;
 }
@@ -189,7 +209,7 @@ static _Noreturn void libc_errx(int status, const char *format, ...)
 static int libc_fflush(FILE *to)
 {
 	if (to)
-		FOR_OUTPUT("fflush", to, fflush(to));
+		FOR_OUTPUT("fflush", to, PC, fflush(to));
 	else
 		lab_io_flush(PC);
 	return 0;
@@ -200,19 +220,19 @@ static int libc_setvbuf(FILE *to, char *buffer, int mode, size_t size)
 	(void)buffer;
 	(void)mode;
 	(void)size;
-	FOR_OUTPUT("setvbuf", to, 0);
+	FOR_OUTPUT("setvbuf", to, PC, 0);
 	return 0;
 }
 
 static void libc_setbuf(FILE *to, char *buffer)
 {
 	(void)buffer;
-	FOR_OUTPUT("setbuf", to, (void)0);
+	FOR_OUTPUT("setbuf", to, PC, (void)0);
 }
 
 static void libc_linebuf(FILE *to)
 {
-	FOR_OUTPUT("setlinebuf", to, (void)0);
+	FOR_OUTPUT("setlinebuf", to, PC, (void)0);
 }
 
 /* The model has descriptors only for the standard streams. */
@@ -340,10 +360,10 @@ LAB_CALLS = {
     CALL(puts),
     CALL(fputs),
     CALL(putchar),
-    LAB_CALL("putchar_unlocked", libc_putchar),
+    CALL(putchar_unlocked),
     CALL(fputc),
     CALL(putc),
-    LAB_CALL("putc_unlocked", libc_putc),
+    CALL(putc_unlocked),
     CALL(fwrite),
     CALL(perror),
     CALL(warn),

@@ -250,7 +250,8 @@ struct lab_execution {
 	uintptr_t frame, caller;
 	/* of a compare-and-swap: where a failure writes the value that was found */
 	uintptr_t expected;
-	bool program; /* the test is a program with main() */
+	bool program;  /* the test is a program with main() */
+	bool returned; /* main() has returned, so that none of its variables is left */
 	/* where errno of the only kernel thread is; it is saved for each model thread */
 	uintptr_t errno_at;
 	uint32_t plain; /* plain accesses of the running thread since the last step */
@@ -593,6 +594,7 @@ void lab_heap_check(uintptr_t address, size_t size, bool write, uintptr_t pc);
  * threads.
  */
 void lab_stack_check(uintptr_t address, size_t size, bool write, uintptr_t pc);
+void lab_stacks_execute(void); /* allows that code on the stacks runs */
 void lab_stack_return(uintptr_t frame, uintptr_t pc);
 /* Whether the bytes are in the state or in a live block, which is memory that processes share. */
 bool lab_heap_has(uintptr_t address, size_t size);
@@ -627,6 +629,7 @@ void lab_globals_visit(void (*visit)(uintptr_t value, void *arg), void *arg);
 void lab_tls_save(unsigned thread);
 void lab_tls_load(unsigned thread);
 void lab_tls_begin(unsigned thread); /* begins the thread-locals of a new thread */
+void lab_tls_end(uintptr_t pc);      /* ends those of the running thread, like a free */
 bool lab_is_tls(uintptr_t address);
 /*
  * Chooses the module of the next executions. `program` says that the thread-locals of each thread

@@ -20,6 +20,7 @@ struct lab_module {
 	uintptr_t constant_end;   /* the end of the part that only the loader writes */
 	const ElfW(Phdr) * segments;
 	unsigned n_segments;
+	bool code_on_stacks; /* it calls nested functions by pointers, for which gcc writes code */
 	size_t tls_id;
 	const void *tls_image;
 	size_t tls_image_size, tls_size;
@@ -59,6 +60,8 @@ static void add_segment(struct lab_module *m, const ElfW(Phdr) * segment)
 		m->tls_size = segment->p_memsz;
 		return;
 	}
+	if (segment->p_type == PT_GNU_STACK)
+		m->code_on_stacks = segment->p_flags & PF_X;
 	if (segment->p_type == PT_GNU_RELRO)
 		m->constant_end = page_of(to + PAGE - 1);
 	if (segment->p_type != PT_LOAD)
@@ -525,6 +528,8 @@ void lab_module_use(const struct lab_module *module, bool program)
 		take_snapshot();
 		tls_kept = make(LAB_THREADS * running->tls_size + 1);
 	}
+	if (running->code_on_stacks)
+		lab_stacks_execute();
 	tls = NULL;
 	own_tls = program && running->tls_size > 0;
 	if (own_tls && running->tls_size > LAB_TLS_SIZE) {
@@ -572,6 +577,12 @@ EXPORTED void *__tls_get_addr(struct tls_index *index)
 	FORWARD_UNLESS(own_tls && lab.active && index->module == running->tls_id, __tls_get_addr, REAL(__tls_get_addr),
 	               (index));
 	return (void *)(LAB_TLS + lab.self->id * LAB_TLS_SIZE + index->offset);
+}
+
+void lab_tls_end(uintptr_t pc)
+{
+	if (own_tls)
+		lab_race_free(LAB_TLS + lab.self->id * LAB_TLS_SIZE, running->tls_size, pc);
 }
 
 void lab_tls_begin(unsigned thread)

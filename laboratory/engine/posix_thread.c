@@ -108,6 +108,7 @@ _Noreturn void lab_posix_end(void *result, uintptr_t pc)
 	lab_keys_end(pc);
 	thread_self()->result = result;
 	lab_objects_left(pc);
+	lab_tls_end(pc);
 	if (lab.program && thread_count_alive() == 1)
 		lab_program_last(pc);
 	lab_thread_leave();

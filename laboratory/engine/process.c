@@ -5,6 +5,7 @@
  */
 #include "posix.h"
 #include "program.h"
+#include "unknown.h"
 #include <locale.h>
 #include <sched.h>
 #include <signal.h>
@@ -271,14 +272,25 @@ static struct mapping *process_mapping(const void *at)
 	return NULL;
 }
 
-/* If only a part of a mapping is unmapped, this part stays accessible. */
 static int process_munmap(void *at, size_t size)
 {
 	struct mapping *m = process_mapping(at);
 	if (m && m->at == (uintptr_t)at && size + PAGE > m->size) {
 		*m = mappings[--n_mappings];
 		lab_free(at, PC);
+	} else if (m) {
+		lab_unknown_is_partial("munmap"); /* this part of the mapping stays accessible */
 	}
+	return 0;
+}
+
+/* The memory stays accessible. */
+static int process_mprotect(void *at, size_t size, int protection)
+{
+	(void)at;
+	(void)size;
+	if ((protection & (PROT_READ | PROT_WRITE)) != (PROT_READ | PROT_WRITE))
+		lab_unknown_is_partial("mprotect");
 	return 0;
 }
 
@@ -291,9 +303,7 @@ static int process_advise(void *at, size_t size, int advice)
 	return 0;
 }
 
-/*
- * Calls about the protection of memory, huge pages and locked memory succeed, and have no effect.
- */
+/* Calls about huge pages and locked memory succeed, and have no effect. */
 static int process_succeed(void)
 {
 	return 0;
@@ -336,7 +346,7 @@ LAB_CALLS = {
     LAB_CALL("mmap64", process_mmap),
     CALL(munmap),
     LAB_CALL("madvise", process_advise),
-    LAB_CALL("mprotect", process_succeed),
+    CALL(mprotect),
     LAB_CALL("mlock", process_succeed),
     LAB_CALL("munlock", process_succeed),
     LAB_CALL("__register_atfork", process_succeed), /* pthread_atfork(): the model has no fork() */

@@ -132,6 +132,7 @@ static _Noreturn void program_end(int status, uintptr_t pc)
 		lab_fail(LAB_EXIT_STATUS, "main returns %d", status);
 	}
 	lab_sleep_before_exit(pc);
+	lab_objects_cycle();
 	if (!lab_config.no_leaks)
 		lab_heap_leaks();
 	lab_end();
@@ -274,7 +275,8 @@ _Noreturn void lab_program_main(void)
 	char **argv = memcpy(lab.state, image, image_size);
 	environ = argv + lab_config.argc + 1;
 	lab.acting = true;
-	lab_program_exit(
-	    (int)lab_call_back((void (*)(void))lab_running->main, lab_config.argc, (uintptr_t)argv, (uintptr_t)environ),
-	    0);
+	const int status =
+	    (int)lab_call_back((void (*)(void))lab_running->main, lab_config.argc, (uintptr_t)argv, (uintptr_t)environ);
+	lab.returned = true;
+	lab_program_exit(status, 0);
 }

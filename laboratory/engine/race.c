@@ -43,14 +43,18 @@ static void note(uintptr_t address, unsigned size, bool write, uintptr_t pc)
 
 /*
  * Ends the execution because the running thread frees the block at the site `here`, and the access
- * to `place` in the block, by `thread` at the site `there`, is not ordered with that.
+ * to `place` in the block, by `thread` at the site `there`, is not ordered with that. The block may
+ * be a frame, or the thread-locals of a thread that ends.
  */
 static _Noreturn void race_fail_free(const char *here, const char *access, const char *place, unsigned thread,
                                      const char *there)
 {
 	char block[120] = "";
 	if (!lab_reach_pointer(freed_block, block, sizeof block))
-		snprintf(block, sizeof block, lab_is_stack(freed_block) ? "the frame" : "a block");
+		snprintf(block, sizeof block, "%s",
+		         lab_is_stack(freed_block)                            ? "the frame"
+		         : freed_block - LAB_TLS < LAB_TLS_SIZE * LAB_THREADS ? "the thread-locals"
+		                                                              : "a block");
 	lab_fail(LAB_USE_AFTER_FREE, "free of %s by %s at %s, not ordered with the %s of %s by %s at %s", block,
 	         lab.self->name, here, access, place, lab.threads[thread].name, there);
 }
