@@ -1,23 +1,25 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * The iteration over futures in the order of their ends.
+ * Iterates over futures in the order of their ends.
  *
- * Each entry is in the list of callbacks of its future, so that an end costs constant time, whatever
- * the number of futures. The context that ends the future calls fl__future_report(), which appends
- * the entry to those that have ended, before other callbacks and with no lock held. The waiter
+ * Each entry is in the list of callbacks of its future, so that an end costs constant time, however
+ * many futures there are. The context that ends the future calls fl__future_report(), which appends
+ * the entry to the list of ended entries, before other callbacks and with no lock held. The waiter
  * sleeps on a condition.
  *
  * Invariants
- *   1. Each entry leaves the future's list once, under the future's lock: by the end, after which
- *      fl__future_report() is called; or by fl_as_completed_free(), so that it is not called.
+ *   1. Each entry leaves the future's list once, under the future's lock: either at the end, which
+ *      then calls fl__future_report(), or by fl_as_completed_free(), and then there is no such
+ *      call.
  *   2. `left` counts the entries that are in the list of a future or wait for their
- *      fl__future_report(). When it is 0, no thread accesses the memory but the last
- *      fl__future_report(), in its unlock.
- *   3. fl__future_report() runs after the end of the future is public and before the ending
- *      context goes on. So futures whose ends do not overlap are listed in that order.
+ *      fl__future_report(). When it is 0, only the unlock in the last fl__future_report() still
+ *      accesses the memory.
+ *   3. fl__future_report() runs after the end of the future is public and before the ending context
+ *      goes on. So futures whose ends do not overlap are listed in the order of their ends.
  *
- * A waiter that may run tasks helps with each future once, in the order of the array: `helped` is
- * the position. It leaves futures that are not pending, or another executor's, to other threads.
+ * A waiter that may run tasks helps with each future once, in the order of the array; `helped` is
+ * its position. It leaves futures that are not pending, or belong to another executor, to other
+ * threads.
  */
 #include "../base/atomic.h"
 #include "../base/list.h"
@@ -29,18 +31,18 @@
 #include <fairlead/future.h>
 
 struct completed_entry {
-	struct fl__callback node;     /* of `future` */
-	fl_as_completed *of;          /* NULL: the future has not been added */
-	fl_future *future;            /* a reference; NULL: it was returned, or is a duplicate */
+	struct fl__callback node;     /* the callback of `future` */
+	fl_as_completed *of;          /* NULL if the future has not been added */
+	fl_future *future;            /* a reference; NULL if it was returned or is a duplicate */
 	struct completed_entry *next; /* in `of->first` */
 };
 
 struct fl_as_completed {
-	fl_mutex lock; /* guards the next three, and each `next` */
+	fl_mutex lock; /* guards the next four members, and each `next` */
 	fl_cond news;
 	/* Ended and not yet returned, earliest first. */
 	struct completed_entry *first FL_GUARDED_BY(lock), *last FL_GUARDED_BY(lock);
-	size_t left FL_GUARDED_BY(lock); /* not ended, or fl__future_report() still to come */
+	size_t left FL_GUARDED_BY(lock); /* not ended, or fl__future_report() has yet to come */
 	size_t n, helped;
 	struct completed_entry each[];
 };
@@ -56,7 +58,7 @@ void fl__future_report(fl_future *f, void *arg)
 	fl_cond_signal(&all->news);
 } /* the unlock is the last access to the iteration */
 
-/* Adds the futures that were not added, or only those of them that have ended. */
+/* Adds the futures that were not added yet, or only those of them that have ended. */
 static void completed_add(fl_as_completed *all, bool only_ended)
 {
 	for (size_t i = 0; i < all->n; i++) {
@@ -74,13 +76,13 @@ static void completed_add(fl_as_completed *all, bool only_ended)
 	}
 }
 
-/* The iteration has a future to return, or none is left. */
+/* Returns whether the iteration has a future to return, or none is left. */
 static bool completed_is_ready(const fl_as_completed *all) FL_REQUIRES(all->lock)
 {
 	return all->first != NULL || all->left == 0;
 }
 
-/* Takes the first that has ended. Returns 0, -EAGAIN or -ENODATA. */
+/* Removes the entry that ended first. Returns 0, -EAGAIN or -ENODATA. */
 static int completed_take(fl_as_completed *all, size_t *index)
 {
 	struct completed_entry *entry;
@@ -131,7 +133,7 @@ int fl_as_completed_next_until(fl_as_completed *all, size_t *index, fl_time dead
 	return rc == 0 ? completed_take(all, index) : rc;
 }
 
-/* Takes the entry out of its future's list, unless fl__future_report() was called or will be. */
+/* Removes the entry from its future's list, unless fl__future_report() was called or will be. */
 static void completed_remove(struct completed_entry *entry)
 {
 	if (!fl__future_detach(entry->future, &entry->node))
@@ -166,8 +168,8 @@ void fl_as_completed_free(fl_as_completed *all)
 /* Creation. */
 
 /*
- * A hash table of indices, open addressing, at most half full. An entry is index + 1, or 0 if it is
- * empty.
+ * A hash table of indices with open addressing, at most half full. A slot contains index + 1, or 0
+ * if it is empty.
  */
 struct completed_index {
 	size_t *slots;

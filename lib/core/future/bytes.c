@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * Counted memory has a head, to which its handles point:
+ * Reference-counted memory for results and arguments of any length. Handles (fl_bytes) point to its
+ * head:
  *
  *   memory      head                         data                  the last free
  *   none        none                         NULL                  -
@@ -12,23 +13,24 @@
  *   shared      an allocation of its own,    fl__bytes_share()'s   calls `drop`, frees the head
  *               with `room`
  *
- * `refs` counts the handles. The rest of a head is constant.
+ * `refs` counts the handles. The other words of a head are constant.
  *
  * Invariants
- *   1. The free of the last handle frees the memory, after it has acquired all uses.
- *   2. Memory changes in place, and is freed without a change of `refs`, only while `refs` is 1: no
- *      other thread can make a handle. The load acquires the uses by freed handles.
- *   3. A zero byte follows the last byte of the library's memory, when a function returns.
+ *   1. Whoever frees the last handle frees the memory, after it has acquired all uses.
+ *   2. If `refs` is 1, the caller has the only handle, so it may change the memory in place, or
+ *      free it without a decrement. Loading `refs` with acquire orders this after all uses through
+ *      handles that were freed before.
+ *   3. When a function returns, a zero byte follows the last byte of the library's memory.
  *
- * Why bytes are a handle. The value is a handle of 32 bytes. So maps, groups, lazy maps and chains
- * need no calls of their own, and a task type needs no new field: the drop hook FL_BYTES_DROP
- * declares that the object begins with a handle. A submit makes one further handle, and each get
- * makes one, too. So the rule for the caller is one sentence: whoever holds a handle frees it. A
- * submit that took the handle over, as other hooks do, would free twice what FL_SCOPED frees. On
- * sequential, thread and loop executors nothing is copied except borrowed memory: that of an
- * argument at its submit, and that of a result at the end of its task. Between processes, bytes lie
- * in shared memory behind the array of structs, or in one memfd for each submission. Over MPI a
- * larger image is only offered, and the receiver asks for it (docs/decisions/bytes.md).
+ * Because the value is a handle of 32 bytes, maps, groups, lazy maps and chains need no functions
+ * for bytes, and a task type needs no new field: the drop hook FL_BYTES_DROP declares that the
+ * object begins with a handle. Each submit and each get makes another handle, so that the caller
+ * has one rule: free each handle that you have. If a submit took the handle over, as other hooks
+ * do, FL_SCOPED would free it a second time. Sequential, thread and loop executors copy only
+ * borrowed memory: that of an argument when it is submitted, and that of a result when its task
+ * ends. Between processes, bytes lie in shared memory behind the array of structs, or in one memfd
+ * for each submission. MPI only offers a larger image, and the receiver then asks for it
+ * (docs/decisions/bytes.md).
  */
 #include "bytes.h"
 #include "../base/atomic.h"
@@ -126,7 +128,7 @@ int fl__bytes_hold(fl_bytes *b, const fl_bytes *from)
 {
 	*b = *from;
 	if (b->owner_ && b->owner_->drop && b->owner_->room > 0)
-		b->owner_ = NULL; /* the shared memory of a running task's result: it is copied */
+		b->owner_ = NULL; /* shared memory of a running task's result: copied */
 	if (!b->owner_)
 		return b->data ? fl_bytes_resize(b, b->size) : 0;
 	fl__add_relaxed(&b->owner_->refs, 1); /* relaxed: the copied handle keeps the memory */

@@ -1,5 +1,7 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-/* The callbacks of a future: their list, and the calls after the end. future.c has the states. */
+/*
+ * The callbacks of a future: the list, and the calls after the end. future.c explains the states.
+ */
 #include "../base/atomic.h"
 #include "../base/list.h"
 #include "../base/sys.h"
@@ -7,14 +9,14 @@
 #include "../wait/lock.h"
 #include "future.h"
 
-/* A callback does not inherit the completing thread's scope. */
+/* The callback does not inherit the scope of the completing thread. */
 static void future_call(fl_future *f, fl_future_callback *callback, void *arg)
 {
 	FL_CANCEL_SCOPE(NULL);
 	callback(f, arg);
 }
 
-/* A callback with memory of its own: that of fl_future_on_end(). */
+/* The callback of fl_future_on_end(), which has its own memory. */
 struct future_own_callback {
 	struct fl__callback node;
 	fl_future_callback *call;
@@ -55,7 +57,7 @@ void fl__future_run_callbacks(fl_future *f, struct fl__callback *list)
 	ctx->front.inside.calling = calling.outer;
 }
 
-/* Returns false if the future has ended; then the caller sees what the end published. */
+/* If the future has ended, returns false, and the caller sees what the end published. */
 static bool future_register_callback(fl_future *f, struct fl__callback *node)
 {
 	if (!fl__future_guard(f))
@@ -86,7 +88,7 @@ void fl__future_register(fl_future *f, struct fl__callback *node, fl_future_call
 {
 	*node = (struct fl__callback){.call = callback, .arg = arg};
 	FL__LIST_ADD(&f->callbacks, node);
-	/* relaxed, both: no other context has the future, and the caller publishes it */
+	/* relaxed, both: no other context knows the future, and the caller publishes it */
 	fl__store_relaxed(&f->state, fl__load_relaxed(&f->state) | FL__FUTURE_REGISTERED);
 }
 

@@ -1,10 +1,10 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * The last failure is in the data of the thread, so storing it needs no lock and cannot fail. The
- * fibers of a thread share it. So it has the id of the context that received the failure, and
- * fl_perror() never prints another fiber's failure.
- *
- * The memory is the thread's, and not the context's, so that an idle fiber does not pay for it.
+ * Stores a task's failure and prints it. The last failure is in the thread's data, so storing it
+ * needs no lock and cannot fail. It belongs to the thread instead of the context, so that idle
+ * fibers do not pay for the memory. But since the fibers of a thread share it, it contains the id
+ * of the context that received the failure, so that fl_perror() never prints another fiber's
+ * failure.
  */
 #include "failure.h"
 #include "../wait/context.h"

@@ -1,16 +1,18 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * Futures have references, claims and ends. The table "the life of a task" in docs/design.md has
- * what happens to a task outside of its future. Bits of `state` (each with the prefix FL__FUTURE_):
+ * The core of a future: its state word, and how it ends. The table "the life of a task" in
+ * docs/design.md says what happens to a task outside of its future. The columns of this table are a
+ * bit of `state` (without the prefix FL__FUTURE_), its meaning, where it is set, and where it is
+ * cleared:
  *
  *   CLAIMED    one context has the right and   fl__future_claim(),            never
  *              the duty to end the future      fl__future_claim_cancel(),
  *                                              fl__future_claim_cancel_as(),
  *                                              fl__future_claim_ended(): CAS
- *   CANCELLED  the claim was for a cancel      the CAS that sets CLAIMED; or  never
+ *   CANCELLED  it was claimed to be cancelled  the CAS that sets CLAIMED; or  never
  *                                              fl__future_cancel_claimed()
  *   EXPIRED    the future ends with            where CANCELLED is set; or     never
- *              -ETIMEDOUT, since the           fl__future_set_error(),
+ *              -ETIMEDOUT, because the         fl__future_set_error(),
  *              deadline has passed             before the end
  *   ENDED      the end is published            the ending CAS                 never
  *   WAITERS    there may be a wait queue       fl__word_arm(), with the       the ending CAS
@@ -22,64 +24,61 @@
  *   LEFT       an executor's backlog owns the  the CAS that sets CLAIMED, by  fl__task_block_free()
  *              memory, too: invariant 5        a context that leaves the
  *                                              task there
- *   KEPT       the future has failed, and its  fl__future_keep_result(),      never
+ *   KEPT       the future has failed, but its  fl__future_keep_result(),      never
  *              result counts                   before the end
  *              (fl_task_keep_result())
  *   the rest   references, in units of REF     fl__future_init(),             fl__future_drop(),
  *                                              fl_future_ref(),               _free_shared(),
  *                                              fl__future_try_ref()           the ending CAS
  *
- * The four columns are the bit, its meaning, where it is set, and where it is cleared.
- *
- * For an ended future fl_future_state() returns FL_CANCELLED if CANCELLED is set, else FL_DONE.
- * For a future that has not ended it returns FL_RUNNING if CLAIMED is set without CANCELLED, or if
- * `has_started` is true. Otherwise it returns FL_PENDING, also while a canceller drops the
- * argument.
+ * If a future has ended, fl_future_state() returns FL_CANCELLED if CANCELLED is set, otherwise
+ * FL_DONE. Before the end, it returns FL_RUNNING if CLAIMED is set without CANCELLED, or if
+ * has_started() returns true; otherwise FL_PENDING, even while a canceller drops the argument.
  *
  * Invariants
- *   1. Exactly one context claims. The claim gives the right to write error, message and result,
- *      and to end the future. One context at a time has this right. It is the claimer, with two
- *      exceptions. A promise gives the right to the context that sets `fulfilled` (promise.c). In
- *      the remote core, a thread that has claimed the future of a task, and has written the error,
- *      passes the right on with the list of ended tasks, under the executor's lock (remote.c).
- *   2. The linearization point of a start and of a cancel is the claim's CAS. The end linearizes at
- *      the ending CAS. The start of a task in another process is not a claim: its future is claimed
- *      when its end arrives (remote.c). In two cases the claim does not yet say whether the task
- *      starts. If the token is APART, the claimer then checks whether it is requested, and if so,
- *      sets CANCELLED. A worker of a thread executor does the same if the executor was cancelled.
- *      Until then the state is FL_RUNNING, although the task will not run. While GUARDED is set,
- *      one section under `lock` ends the token, detaches the callbacks and does the ending CAS. A
- *      thread that wants to request the token or to add a callback sets GUARDED first, unless the
- *      future has ended. Then the thread takes the lock and reads the state again. The future
- *      either has ended, or does not end before the unlock. If the future is REGISTERED,
- *      fl__future_try_finish() sets GUARDED, too, so that it ends the future under `lock`, where it
- *      looks at the callbacks. A future with neither GUARDED nor WAITERS, whose token is in no tree
- *      (fl__cancel_is_alone()), ends with one CAS. Afterwards nobody changes its callbacks.
+ *   1. Exactly one context claims the future. The claimer alone may write error, message and
+ *      result, and end the future, with two exceptions. The right to end a promise belongs to the
+ *      context that sets `fulfilled` (promise.c). In the remote core, a thread that has claimed a
+ *      task's future and written the error passes the right on with the list of ended tasks, under
+ *      the executor's lock (remote.c).
+ *   2. A start and a cancel linearize at the claim's CAS, and the end at the ending CAS. Except
+ *      that a task in another process starts without a claim: its future is claimed when its end
+ *      arrives (remote.c). In two cases the claim does not yet decide whether the task starts. If
+ *      the token is APART, the claimer then checks whether it is cancelled, and if so, sets
+ *      CANCELLED. A worker of a thread executor does the same if the executor was cancelled. Until
+ *      then the state is FL_RUNNING, although the task will not run.
  *   3. While WAITERS is set, the ending CAS is part of a transaction of the parking lot (lot.c,
  *      invariant 5).
- *   4. Before the end is published, the argument's drop hook has returned and the token has left
- *      its tree. So a waiter may then free what the argument referred to, and the parent token.
- *      After the end is published, the reports of as_completed.c are made, without `lock`, and
- *      then the callbacks run in order. A report is an entry of the list of callbacks;
- *      as_completed.c removes it under `lock`.
+ *   4. Before the end is published, the argument's drop hook returns and the token leaves its tree,
+ *      so that a waiter may then free the parent token and what the argument referred to. After the
+ *      end is published, the reports of as_completed.c are made without `lock`, and then the
+ *      callbacks run in order. A report is an entry in the list of callbacks, which as_completed.c
+ *      removes under `lock`.
  *   5. The memory stays until the last reference is freed and, if the future is LEFT, until the
- *      backlog has freed it, too. The context that frees the last reference runs the result's drop
- *      hook at once. It also frees the argument and the result, if they are in an allocation of
- *      their own. A backlog neither runs a drop hook nor delays one. The context that ends the
- *      future holds the producer's reference. A worker that has no callbacks to run frees this
- *      reference by the ending CAS, or after that CAS, but before it wakes the waiters. So if the
- *      waiter frees the last reference, the waiter runs the result's drop hook. The worker is free
- *      for its next task.
+ *      backlog has freed it as well. The context that frees the last reference runs the result's
+ *      drop hook at once, and frees argument and result if they were allocated separately. A
+ *      backlog neither runs nor delays a drop hook. The context that ends the future holds the
+ *      producer's reference. A worker without callbacks to run frees this reference by the ending
+ *      CAS, or after it, but before it wakes the waiters. So if a waiter frees the last reference,
+ *      the drop hook runs in the waiter, and the worker is free for its next task.
  *   6. Every ending CAS is a release. It publishes error, message and result to each context that
- *      has read ENDED by an acquire load of `state`, as fl__future_has_ended() does, or has waited
+ *      has read ENDED by an acquire load of `state`, as in fl__future_has_ended(), or has waited
  *      for ENDED in fl__word_wait().
+ *   7. If GUARDED is set, one section under `lock` ends the token, detaches the callbacks, and does
+ *      the ending CAS. To cancel the token or to add a callback, a thread first sets GUARDED,
+ *      unless the future has ended; then it takes the lock and reads the state again. So the future
+ *      either has ended, or does not end before the unlock. If the future is REGISTERED,
+ *      fl__future_try_finish() sets GUARDED as well, because it must look at the callbacks under
+ *      `lock` before it ends the future. A future with neither GUARDED nor WAITERS, whose token is
+ *      in no tree (fl__cancel_is_alone()), ends with one CAS. Afterwards nobody changes its
+ *      callbacks.
  *
- * Stale bits are safe. WAITERS without a wait queue costs a visit of the parking lot. GUARDED
+ * Stale bits are safe: WAITERS without a wait queue costs a visit to the parking lot, and GUARDED
  * without callbacks costs a lock.
  *
- * If a token is APART (cancel.c), only the context that has claimed the future checks whether it is
- * requested. The parent token exists until that context ends the future. So such a future is
- * claimed first. If its token is then found requested, the claim counts as that of a cancel.
+ * Whoever checks a token that is APART (cancel.c) also reads its parent, which surely exists only
+ * until the claimer ends the future. Therefore only the claimer checks it: it claims such a future
+ * first, and if the token is then found cancelled, the claim counts as one for a cancel.
  *
  * Locks are taken in this order: an executor's, `lock`, a token's tree, a bucket of the parking
  * lot.
@@ -103,9 +102,9 @@ bool fl__future_has_ended(const fl_future *f)
 }
 
 /*
- * Makes the ending CAS, and stores the callbacks in `*list`. If none is registered, the CAS also
- * subtracts `drop` (0 or FL__FUTURE_REF). Returns the old word, or 0 if the end needs `lock`; then
- * nothing has happened.
+ * Tries the ending CAS, and stores the callbacks in `*list`. If there are none, the CAS also
+ * subtracts `drop` (0 or FL__FUTURE_REF). Returns the old word; or 0 if the end needs `lock`, and
+ * then nothing has happened.
  */
 static uint32_t future_try_publish(fl_future *f, uint32_t drop, struct fl__callback **list)
 {
@@ -124,7 +123,7 @@ static uint32_t future_try_publish(fl_future *f, uint32_t drop, struct fl__callb
 }
 
 /*
- * Makes the ending CAS under `lock`. Returns whether waiters were dequeued; then the caller closes
+ * Does the ending CAS under `lock`. Returns whether waiters were dequeued; if so, the caller closes
  * `lot` after the unlock.
  */
 static bool future_publish_locked(fl_future *f, struct fl__lot *lot)
@@ -143,12 +142,12 @@ static bool future_publish_locked(fl_future *f, struct fl__lot *lot)
 }
 
 /*
- * Publishes the end, makes the reports, and stores the callbacks in `*list`, oldest first. With
- * `prompt_only`, returns false and does nothing if there is a callback other than `prompt`. If
- * `freed` is not NULL, sets `*freed` to true if it has freed the producer's reference. The
- * reference is freed before the waiters wake, but only if there is no callback and the future has
- * another reference. A report does not need this reference: the waiter of the report has one, and
- * keeps it until the report was made.
+ * Publishes the end, makes the reports, and stores the callbacks in `*list`, oldest first. If
+ * `prompt_only` is true and there is a callback other than `prompt`, does nothing and returns
+ * false. Sets `*freed` to true (unless `freed` is NULL) if it has freed the producer's reference.
+ * This happens before the waiters wake, but only if there is no callback and the future has another
+ * reference. A report does not need the producer's reference, because its waiter keeps one until
+ * the report is made.
  */
 static bool future_publish_if(fl_future *f, bool prompt_only, fl_future_callback *prompt, struct fl__callback **list,
                               bool *freed)
@@ -192,7 +191,7 @@ static struct fl__callback *future_publish(fl_future *f)
 	return list;
 }
 
-/* Takes over `message`, and corrects f->error. */
+/* Takes ownership of `message`, and corrects f->error. */
 static FL__NOINLINE void future_set_failure(fl_future *f, char *message)
 {
 	const uint32_t seen = fl__load_relaxed(&f->state); /* relaxed: the caller's own claim */
@@ -285,10 +284,9 @@ void fl__future_end_after(fl_future *f, int error, char *message, struct fl__end
 	struct fl__calling *calling = fl__ctx_get()->front.inside.calling;
 	struct fl__ending *now = calling->innermost;
 	/*
-	 * `now` is the future whose callbacks this context runs at the moment. If this is its last
-	 * callback, and it was itself ended in a callback of another future, `storage` takes its
-	 * place. So a chain of futures, each of which is ended in the last callback of the one
-	 * before, does not get deeper.
+	 * If `now`, the future whose callbacks this context is running, has no more callbacks, and
+	 * was itself ended in a callback of another future, `storage` takes its place. Therefore a
+	 * chain of futures, each ended in the last callback of the one before, does not get deeper.
 	 */
 	const bool is_last = !now->left && now->outer;
 	storage->outer = is_last ? now->outer : now;
@@ -318,12 +316,12 @@ bool fl__future_try_finish(fl_future *f, fl_future_callback *prompt)
 		return false;
 	if (f->type->drop_arg)
 		/*
-		 * The argument can only have bytes here. Their drop zeroes the handle, so a second
-		 * drop in fl__future_finish() does nothing.
+		 * The argument can only contain bytes here. Dropping them zeroes the handle, so
+		 * that a second drop in fl__future_finish() does nothing.
 		 */
 		fl__drop(f->type->drop_arg, f->arg);
 	if (fl__load_relaxed(&f->state) & FL__FUTURE_REGISTERED) /* relaxed: never changes */
-		(void)fl__future_guard(f);                       /* so the end looks at the callbacks first */
+		(void)fl__future_guard(f);                       /* so the end checks the callbacks first */
 	if (!future_publish_if(f, true, prompt, &list, NULL))
 		return false;
 	if (list)

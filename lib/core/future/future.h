@@ -11,7 +11,7 @@
 #include <string.h>
 
 /*
- * Internals of a future, for the code that makes and ends one. future.c has its states.
+ * What makes and ends futures. future.c explains the states.
  *
  *     fl__future_init(f, &ops, type, ...);           // two references: producer's and consumer's
  *     if (fl__future_claim(f) == FL__CLAIM_RUN) {
@@ -30,25 +30,25 @@ struct fl__callback {
 /* The operations of a future's producer. */
 struct fl__future_ops {
 	/*
-	 * Called by a context other than the producer: claims `f` for a cancel, and removes it from
-	 * its executor's queue; in a local queue of the thread executor the block stays. Returns
-	 * false if `f` was claimed or has started.
+	 * Called by a context other than the producer. Claims `f` for a cancel, and removes it from
+	 * its executor's queue, except that the block stays in a local queue of the thread
+	 * executor. Returns false if `f` was claimed or has started.
 	 */
 	bool (*claim_cancel)(fl_future *f);
 	/* Called by a context other than the producer that has ended `f`. May be NULL. */
 	void (*ended)(fl_future *f);
 	/*
-	 * Called after a request of the token. Tells the producer of the request. NULL if the
-	 * producer looks at the token itself.
+	 * Tells the producer that the token was cancelled. NULL if the producer checks the token
+	 * itself.
 	 */
 	void (*requested)(fl_future *f);
 	/*
-	 * Returns whether an unclaimed `f` has started. NULL if a started future is always claimed.
+	 * Returns whether an unclaimed `f` has started. NULL if started futures are always claimed.
 	 */
 	bool (*has_started)(const fl_future *f);
 	/*
-	 * Called before a wait for `f` (or `or_event`). Advances `f` here while that pays. May be
-	 * NULL.
+	 * Called before a wait for `f` (or `or_event`). Runs the work of `f` here as long as that
+	 * pays. May be NULL.
 	 */
 	void (*advance)(fl_future *f, const fl_event *or_event, fl_time deadline, const fl_cancel_token *cancel);
 	/* Frees the memory after the last reference. */
@@ -63,9 +63,12 @@ struct fl_future {
 	const fl_task_type *type;
 	void *arg, *result; /* in the producer's block, or NULL for size 0 */
 	const struct fl__future_ops *ops;
-	/* Unless it is alone, it leaves its tree just before the end is published, under `lock`. */
+	/*
+	 * Unless the token is alone, it leaves its tree under `lock`, just before the end is
+	 * published.
+	 */
 	fl_cancel_token token;
-	/* newest first; fl__future_init() zeroes this and the rest */
+	/* newest first; fl__future_init() zeroes this and the members below */
 	struct fl__callback *callbacks;
 	char *message; /* from fl__message_format(), written at the end, or NULL */
 };
@@ -90,8 +93,8 @@ enum {
 };
 
 /*
- * Makes a pending future, whose token is below `parent`, or has no parent if that is NULL. The
- * caller sets `arg` and `result`.
+ * Initializes a pending future, whose token is a child of `parent` unless that is NULL. The caller
+ * sets `arg` and `result`.
  */
 static inline void fl__future_init(fl_future *f, const struct fl__future_ops *ops, const fl_task_type *type,
                                    uint32_t refs, fl_cancel_token *parent, fl_time deadline)
@@ -105,23 +108,24 @@ static inline void fl__future_init(fl_future *f, const struct fl__future_ops *op
 	fl__store_relaxed(&f->state, refs * FL__FUTURE_REF); /* relaxed: the caller publishes the future */
 }
 
-/* Frees a future that no other thread has seen, and its memory. It calls no drop hook. */
+/* Frees a future that no other thread has seen, and its memory, without calling a drop hook. */
 void fl__future_discard(fl_future *f);
 
 enum fl__claim { FL__CLAIM_LOST, FL__CLAIM_RUN, FL__CLAIM_CANCEL, FL__CLAIM_BREAK };
 
 /*
- * Claims a pending future: the claimer alone may, and must, end the future. Linearizes with
+ * Claims a pending future. The claimer alone may end the future, and must do so. Linearizes with
  * fl_future_cancel().
  *
  *   FL__CLAIM_RUN      the caller must run the task
- *   FL__CLAIM_CANCEL   the token is requested: the caller must end the future as cancelled
+ *   FL__CLAIM_CANCEL   the token is cancelled: the caller must end the future as cancelled
  *   FL__CLAIM_LOST     another context has claimed the future
  *
- * FL__CLAIM_BREAK is no result of this function: the task was claimed to run, but its executor has
- * broken, and it ends with the error of that.
+ * This function never returns FL__CLAIM_BREAK, which means that the task was claimed to run, but
+ * ends with its executor's error because the executor has broken.
  *
- * The claim also sets the bit `leaves`: LEFT if the task stays in its executor's backlog, else 0.
+ * The claim also sets the bit `leaves`: LEFT if the task stays in its executor's backlog, otherwise
+ * 0.
  */
 enum fl__claim fl__future_claim_leaving(fl_future *f, uint32_t leaves);
 static inline enum fl__claim fl__future_claim(fl_future *f)
@@ -130,21 +134,20 @@ static inline enum fl__claim fl__future_claim(fl_future *f)
 }
 
 /*
- * Called by the context that has claimed `f` to run its task: the claim counts as that of a cancel.
- * The caller must end `f` as cancelled.
+ * The context that has claimed `f` to run its task calls this to turn the claim into one for a
+ * cancel. It must then end `f` as cancelled.
  */
 void fl__future_cancel_claimed(fl_future *f);
 
 /*
- * These two return whether a context has claimed `f`, and whether one has claimed it for a cancel.
- * Neither call orders memory.
+ * Return whether a context has claimed `f`, and whether it was for a cancel. Neither orders memory.
  */
 bool fl__future_is_claimed(const fl_future *f);
 bool fl__future_is_cancelled(const fl_future *f);
 
 /*
- * After the deadline, the deadline counts as the reason for a cancel, even if the token was
- * requested before: often the code that sees a deadline pass makes the request.
+ * Once the deadline has passed, it counts as the reason for a cancel, even if the token was
+ * cancelled earlier, because often the code that sees a deadline pass cancels the token.
  */
 static inline bool fl__future_is_late(const fl_future *f)
 {
@@ -152,7 +155,7 @@ static inline bool fl__future_is_late(const fl_future *f)
 }
 
 /*
- * Claims for a cancel. Returns false if another context has claimed `f`. `leaves` is as in
+ * Claims `f` for a cancel. Returns false if another context has claimed `f`. `leaves` is as in
  * fl__future_claim_leaving().
  */
 bool fl__future_claim_cancel_leaving(fl_future *f, uint32_t leaves);
@@ -161,67 +164,70 @@ static inline bool fl__future_claim_cancel(fl_future *f)
 	return fl__future_claim_cancel_leaving(f, 0);
 }
 
-/* Claims `f` for a cancel, for the reason for which `before` has ended as cancelled. */
+/*
+ * Claims `f` for a cancel, and takes over the reason (cancel or deadline) for which `before` ended.
+ */
 bool fl__future_claim_cancel_as(fl_future *f, const fl_future *before);
 
 /*
- * Returns whether `f` has ended because of its deadline: when the deadline had passed, the future
- * was cancelled before its task started, or the task returned -ECANCELED.
+ * Returns whether `f` has ended because of its deadline: it was cancelled before its task started,
+ * or the task returned -ECANCELED, and the deadline had passed by then.
  */
 bool fl__future_has_expired(const fl_future *f);
 
 /*
- * Claims a future that other code ends (a promise, a remote task), whether its token is requested
- * or not. Returns false if another context has claimed `f`.
+ * Claims a future that other code ends (a promise, a remote task), even if its token is cancelled.
+ * Returns false if another context has claimed `f`.
  */
 bool fl__future_claim_ended(fl_future *f);
 
 /*
- * Ends a claimed future: drops the argument, publishes the end, runs the callbacks. Ignores `error`
- * and `message` of one that was claimed for a cancel. -ECANCELED after the deadline becomes
- * -ETIMEDOUT. Takes over `message`. The caller still has to free the producer's reference.
+ * Ends a claimed future: drops the argument, publishes the end, and runs the callbacks. If the
+ * future was claimed for a cancel, ignores `error` and `message`. -ECANCELED after the deadline
+ * becomes -ETIMEDOUT. Takes ownership of `message`. The caller must still free the producer's
+ * reference.
  */
 void fl__future_finish(fl_future *f, int error, char *message);
 
-/* Makes the result count although `f` will end with an error. Called before that end. */
+/* Makes the result count although `f` will end with an error. Must be called before the end. */
 void fl__future_keep_result(fl_future *f);
 
 bool fl__future_keeps_result(const fl_future *f);
 
 /*
- * The steps of fl__future_finish(). Together they also free the producer's reference: the second or
- * the third step does. The first and the third call drop hooks.
+ * The steps of fl__future_finish(), except that the second or third step also frees the producer's
+ * reference. The first and third step call drop hooks.
  */
 void fl__future_set_end(fl_future *f, int error, char *message);
 /*
  * Publishes the end, and runs no user code. Returns true if it has also freed the producer's
- * reference. If it returns false, the caller must call fl__future_end_rest(), which frees that
- * reference after the callbacks.
+ * reference. Otherwise the caller must call fl__future_end_rest(), which frees it after the
+ * callbacks.
  */
 bool fl__future_publish_end(fl_future *f, struct fl__callback **callbacks);
 void fl__future_end_rest(fl_future *f, struct fl__callback *callbacks);
 
 /*
- * Called after fl__future_finish() by a context other than the producer. Tells the producer, and
- * frees the producer's reference.
+ * Called after fl__future_finish() by a context other than the producer. Notifies the producer, and
+ * frees its reference.
  */
 void fl__future_end_foreign(fl_future *f);
 
-/* The first half of fl__future_set_end(): sets the error and the message. May be repeated. */
+/* The first half of fl__future_set_end(): sets error and message. May be called repeatedly. */
 void fl__future_set_error(fl_future *f, int error, char *message);
 
 /*
- * Does what fl__future_finish() does, after fl__future_set_error(), for a context that must run no
- * user code. Returns false if there is user code to run; then it has done nothing that the caller
- * must undo. `prompt` is a callback that is not user code, or NULL.
+ * Does what fl__future_finish() does after fl__future_set_error(), for a context that must not run
+ * user code. If there is user code to run, returns false, and the caller has nothing to undo.
+ * `prompt` is a callback that is not user code, or NULL.
  */
 bool fl__future_try_finish(fl_future *f, fl_future_callback *prompt);
 
 void fl__future_request_stop(fl_future *f);
 
 /*
- * Makes the end take `lock`, to request the token or to add a callback. Returns false if the
- * future has ended; then the caller sees what the end published.
+ * Makes the end take `lock`, so that the caller may cancel the token or add a callback. If the
+ * future has ended, returns false, and the caller sees what the end published.
  */
 bool fl__future_guard(fl_future *f);
 
@@ -229,20 +235,17 @@ bool fl__future_guard(fl_future *f);
 void fl__future_help(fl_future *f, fl_time deadline, const fl_cancel_token *cancel);
 
 /*
- * Returns whether `f` has ended. The load is an acquire: the caller then sees what the end
+ * Returns whether `f` has ended. This is an acquire load, so the caller then sees what the end
  * published.
  */
 bool fl__future_has_ended(const fl_future *f);
 
-/*
- * Returns whether an ended future has a result: it has succeeded, or has kept the result of its
- * failure.
- */
+/* Returns whether an ended future has a result: it succeeded, or kept the result of its failure. */
 static inline bool fl__future_has_result(const fl_future *f)
 {
 	/*
-	 * acquire: pairs with the ending CAS (invariant 6 of future.c) and, when future_clean()
-	 * calls, with the releases of all contexts that have freed a reference
+	 * acquire: pairs with the ending CAS (invariant 6 of future.c) and, for future_clean(),
+	 * with the releases by all contexts that have freed a reference
 	 */
 	const uint32_t seen = fl__load_acquire(&f->state);
 	return (seen & (FL__FUTURE_ENDED | FL__FUTURE_CANCELLED)) == FL__FUTURE_ENDED &&
@@ -250,77 +253,78 @@ static inline bool fl__future_has_result(const fl_future *f)
 }
 
 /*
- * Returns whether an ended future was cancelled: before its task started, or the task returned
- * -ECANCELED after it was requested to stop. A task that a deadline has ended was not cancelled.
+ * Returns whether an ended future was cancelled: before its task started, or the task was told to
+ * stop and then returned -ECANCELED. A task that ended because of its deadline was not cancelled.
  */
 bool fl__future_was_cancelled(const fl_future *f);
 
 /*
- * For a caller without a reference, which knows only that the memory is, or was, a future's. Makes
- * a reference if the future is claimed and has not ended. Else returns false.
+ * For a caller without a reference, who knows only that the memory is or was that of a future.
+ * Makes a reference and returns true if the future is claimed and has not ended. Otherwise returns
+ * false.
  */
 bool fl__future_try_ref(fl_future *f);
 
 /*
- * Frees a reference, unless it is the last one: then it returns false and does nothing. It is for
- * callers that must run no hook.
+ * Frees a reference and returns true, unless it is the last one. For callers that must not run a
+ * hook.
  */
 bool fl__future_free_shared(fl_future *f);
 
 /*
- * Does what fl_future_free() does, but without release(), which the caller calls if the result is
- * true. So long chains need no stack.
+ * Does what fl_future_free() does, except release(), which the caller must call if this returns
+ * true. So freeing a long chain needs no stack.
  */
 bool fl__future_drop(fl_future *f);
 
-/* Runs the result's drop hook, and frees the memory. Called for the last reference. */
+/* Runs the result's drop hook, and frees the memory. Called when the last reference is freed. */
 void fl__future_release(fl_future *f);
 
 /* A future while its callbacks run. */
 struct fl__ending {
 	fl_future *future;
 	struct fl__callback *left; /* the callbacks to run, oldest first */
-	struct fl__ending *outer;  /* its callbacks go on after those of this one; or NULL */
+	struct fl__ending *outer;  /* the future whose callbacks go on after this one's, or NULL */
 };
 
-/* On the stack of the context that runs callbacks. */
+/* The stack of endings, kept on the stack of a context that runs callbacks. */
 struct fl__calling {
 	struct fl__ending *innermost;
 	struct fl__calling *outer;
 };
 
-/* Visits the futures whose callbacks the calling context runs, the innermost first. */
+/* Visits the futures whose callbacks the calling context runs, innermost first. */
 #define FL__EACH_ENDING(ending)                                                                                        \
 	for (const struct fl__calling *calling_ = fl__ctx_get()->front.inside.calling; calling_;                       \
 	     calling_ = calling_->outer)                                                                               \
 		for (const struct fl__ending *ending = calling_->innermost; ending; ending = ending->outer)
 
 /*
- * Does what fl__future_finish() does, as the last step of a callback of another future. Also frees
- * the producer's reference. The callbacks of `f` run after that callback, before those behind it:
- * in the order of nested ends, but without more stack. `storage` must live as long as `f`.
+ * Called as the last step of a callback of another future. Does what fl__future_finish() does, and
+ * frees the producer's reference. The callbacks of `f` run after that callback and before the ones
+ * after it, as if the ends were nested, but without using more stack. `storage` must live as long
+ * as `f`.
  */
 void fl__future_end_after(fl_future *f, int error, char *message, struct fl__ending *storage);
 
 /*
- * Calls the callbacks, and, innermost first, those of futures that a callback ends by
+ * Calls the callbacks of `f`, and, innermost first, those of futures that a callback ends by
  * fl__future_end_after().
  */
 void fl__future_run_callbacks(fl_future *f, struct fl__callback *list);
 
-/* Adds a callback. It cannot fail; the caller's `node` must live until the callback is called. */
+/* Adds a callback. Never fails. The caller's `node` must live until the callback is called. */
 void fl__future_attach(fl_future *f, struct fl__callback *node, fl_future_callback *callback, void *arg);
 
 /*
- * Makes the end call fl__future_report(f, arg) (as_completed.c) where it unparks the waiters:
- * before the callbacks, and whatever they do. Returns false if the future has ended; then no call
- * follows.
+ * Makes the end call fl__future_report(f, arg) (as_completed.c) when it unparks the waiters, before
+ * the callbacks and whatever they do. If the future has ended, returns false, and no call follows.
  */
 bool fl__future_report_end(fl_future *f, struct fl__callback *node, void *arg);
 
 /*
- * Takes fl__future_attach() or fl__future_report_end() back. Returns false if the future has ended;
- * then the call has been made, or follows.
+ * Undoes fl__future_attach() or fl__future_report_end(). Returns false if the future has ended;
+ * then the call has been made or will be.
  */
 bool fl__future_detach(fl_future *f, struct fl__callback *node);
 void fl__future_report(fl_future *f, void *arg);
@@ -332,11 +336,11 @@ void fl__future_report(fl_future *f, void *arg);
 void fl__future_register(fl_future *f, struct fl__callback *node, fl_future_callback *callback, void *arg);
 
 /*
- * A message of at most FL_MESSAGE_MAX - 1 bytes, printf-like. The result is never NULL: without
- * memory it is a fixed text.
+ * Makes a printf-like message of at most FL_MESSAGE_MAX - 1 bytes. Never returns NULL: if there is
+ * no memory, returns a fixed text.
  */
 char *fl__message_format(const char *format, ...) FL_PRINTF(1, 2);
 char *fl__message_vformat(const char *format, va_list args) FL_PRINTF(1, 0);
-/* Says what is wrong with the positive number that a task of `type` has returned. */
+/* Makes the message for the positive number that a task of `type` has wrongly returned. */
 char *fl__message_positive(const fl_task_type *type, int error);
 void fl__message_free(char *message); /* may be NULL */

@@ -1,5 +1,8 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-/* Claims and cancels of futures. future.c has the states, and what a claim means: invariants 1 and 2. */
+/*
+ * How futures are claimed and cancelled. future.c explains the states and claims (invariants 1 and
+ * 2).
+ */
 #include "../base/atomic.h"
 #include "../hooks.h"
 #include "../wait/cancel.h"
@@ -12,7 +15,7 @@ static bool future_claim(fl_future *f, uint32_t bits)
 	while (!(seen & FL__FUTURE_CLAIMED))
 		/*
 		 * relaxed: the claim publishes nothing. What the claimer reads was written before
-		 * it got the future. The ending CAS publishes what it writes.
+		 * it got the future, and the ending CAS publishes what it writes.
 		 */
 		if (fl__cas_weak_relaxed(&f->state, &seen, seen | bits))
 			return true;
@@ -66,7 +69,7 @@ bool fl__future_is_cancelled(const fl_future *f)
 
 bool fl__future_was_cancelled(const fl_future *f)
 {
-	/* relaxed: the caller has seen the end, after which no request reaches the token */
+	/* relaxed: the caller has seen the end, after which no cancel reaches the token */
 	return f->error == -ECANCELED &&
 	       (fl__future_is_cancelled(f) || (fl__load_relaxed(&f->token.word_) & FL__CANCEL_REQUESTED));
 }
@@ -92,7 +95,7 @@ void fl__future_request_stop(fl_future *f)
 	if (!fl__future_guard(f))
 		return;
 	fl__lock(&f->lock);
-	if (!(fl__load_relaxed(&f->state) & FL__FUTURE_ENDED)) /* relaxed: under `lock` (invariant 2) */
+	if (!(fl__load_relaxed(&f->state) & FL__FUTURE_ENDED)) /* relaxed: under `lock` (invariant 7) */
 		fl__cancel_request_begin(&f->token, &calls);
 	fl__unlock(&f->lock);
 	fl__cancel_call(&calls);
@@ -114,7 +117,7 @@ static bool future_cancel_if_pending(fl_future *f)
 	return true;
 }
 
-/* Cancels a pending task. With `requests` it also requests the token of a running one. */
+/* Cancels a pending task. If `requests` is true, also cancels the token of a running one. */
 static int future_cancel_or_request(fl_future *f, bool requests)
 {
 	if (future_cancel_if_pending(f))
@@ -124,7 +127,7 @@ static int future_cancel_or_request(fl_future *f, bool requests)
 	if (seen & FL__FUTURE_ENDED)
 		return seen & FL__FUTURE_CANCELLED ? 0 : -EALREADY;
 	if (requests) {
-		/* No effect while another context cancels the task. */
+		/* This has no effect while another context cancels the task. */
 		fl__future_request_stop(f);
 		if (f->ops->requested)
 			f->ops->requested(f);
@@ -132,7 +135,7 @@ static int future_cancel_or_request(fl_future *f, bool requests)
 	return -EINPROGRESS;
 }
 
-/* Holds a reference of its own during the call, because a callback may free the caller's. */
+/* Holds a reference during the call, because a callback may free the caller's. */
 static int future_cancel(fl_future *f, bool requests)
 {
 	(void)fl_future_ref(f);

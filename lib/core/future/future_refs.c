@@ -1,12 +1,15 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-/* References to futures, and what the last one does. future.c has the states: invariant 5. */
+/*
+ * Takes and frees references to futures, and frees the future with the last one. future.c explains
+ * the states (invariant 5).
+ */
 #include "../base/atomic.h"
 #include "../base/panic.h"
 #include "../hooks.h"
 #include "bytes.h"
 #include "future.h"
 
-/* The references, and whether the future has ended. */
+/* The reference count, and whether the future has ended. */
 #define FUTURE_LIFE (~(uint32_t)(FL__FUTURE_REF - 1) | FL__FUTURE_ENDED)
 _Static_assert(FL__HOOK_LAST == (FL__FUTURE_REF | FL__FUTURE_ENDED), "an ended future with one reference");
 
@@ -17,7 +20,7 @@ void fl__future_discard(fl_future *f)
 }
 
 /*
- * Returns whether the count, in the top bits of `state`, would overflow to 0 with one more
+ * Returns whether the count, which is in the top bits of `state`, would overflow with one more
  * reference.
  */
 static bool future_is_full(uint32_t seen)
@@ -68,7 +71,7 @@ bool fl__future_free_shared(fl_future *f)
 static void future_clean(fl_future *f)
 {
 	/*
-	 * A cancelled future has no result. So its type, which may have been unloaded, is not read.
+	 * A cancelled future has no result, so its type, which may have been unloaded, is not read.
 	 */
 	if (fl__future_has_result(f) && f->type->drop_result)
 		fl__drop(f->type->drop_result, f->result);
@@ -81,7 +84,7 @@ void fl__future_release(fl_future *f)
 	f->ops->release(f);
 }
 
-/* Called by a free of a reference that the caller has not, after which the state was `before`. */
+/* Called if the caller of a free had no reference. `before` is the state before the free. */
 static FL__COLD void future_panic_freed(fl_future *f, uint32_t before)
 {
 	fl__add_relaxed(&f->state, FL__FUTURE_REF); /* relaxed: undoes the subtraction */
@@ -92,7 +95,7 @@ static FL__COLD void future_panic_freed(fl_future *f, uint32_t before)
 
 bool fl__future_drop(fl_future *f)
 {
-	/* relaxed: future_clean() acquires. With one reference left, no thread can make another. */
+	/* relaxed: future_clean() acquires, and nobody can add a reference to the last one */
 	const uint32_t seen = fl__load_relaxed(&f->state);
 	if ((seen & FUTURE_LIFE) != fl__hook_word(&fl__hook_last)) {
 		/*
@@ -101,7 +104,7 @@ bool fl__future_drop(fl_future *f)
 		const uint32_t before = fl__sub_release(&f->state, FL__FUTURE_REF);
 		if (before / FL__FUTURE_REF > 1)
 			return false;
-		/* The producer has a reference until the end. */
+		/* The producer keeps its reference until the end. */
 		if (fl__unlikely((before & FUTURE_LIFE) != (FL__FUTURE_REF | FL__FUTURE_ENDED)))
 			future_panic_freed(f, before);
 	}

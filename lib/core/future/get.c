@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-/* Waits for a future, and what an ended one has. future.c has the states. */
+/* Waits for a future, and reads what an ended future contains. future.c explains the states. */
 #include "../base/atomic.h"
 #include "../hooks.h"
 #include "../wait/lot.h"
@@ -75,7 +75,7 @@ fl_task_state fl_future_state(const fl_future *f)
 	if (!(seen & (FL__FUTURE_ENDED | FL__FUTURE_CLAIMED)) && f->ops->has_started) {
 		if (f->ops->has_started(f))
 			return FL_RUNNING;
-		/* acquire: invariant 6 of future.c. It may have ended since. */
+		/* acquire: invariant 6 of future.c. The future may have ended meanwhile. */
 		seen = fl__load_acquire(&f->state);
 	}
 	if (seen & FL__FUTURE_ENDED)

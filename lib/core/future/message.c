@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-/* The messages of failed tasks. */
+/* Makes and frees the messages of failed tasks. */
 #include "../base/error.h"
 #include "../base/sys.h"
 #include "future.h"

@@ -1,16 +1,18 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * A promise is a future that the user ends. One block has the future, the promise and the result.
+ * A promise is a future that the user ends. One block contains the future, the promise and the
+ * result.
  *
- * The future is claimed by a cancel, by a start, or by the first set, fail or free. Unless a cancel
- * has claimed it, the context that sets `fulfilled` ends the future, also if a start or another
- * context has claimed it. A start claims it early, so that a cancel only requests a stop.
+ * The future is claimed by a cancel, by fl_promise_start(), or by the first set, fail or free. If a
+ * cancel has claimed it, the canceller ends it. Otherwise the context that sets `fulfilled` ends
+ * it, even if another context or a start has claimed it. A start claims the future early, so that a
+ * later cancel only asks the producer to stop.
  *
  * Invariants
- *   1. One context alone ends the future, and frees the producer's reference: the canceller that
- *      has claimed it, or else the one that has changed `fulfilled` from 0 to 1.
- *   2. A context that requests `stop` holds a reference to the future, so the block exists. `stop`
- *      is in no tree, so it needs no destroy.
+ *   1. Exactly one context ends the future and frees the producer's reference: the canceller that
+ *      has claimed it, or otherwise the context that has changed `fulfilled` from 0 to 1.
+ *   2. A context that cancels `stop` holds a reference to the future, so the block exists. `stop`
+ *      is in no tree, so it need not be destroyed.
  *   3. The future's user, the producer and the promise each hold a reference to the block.
  */
 #include "../base/atomic.h"
@@ -25,7 +27,7 @@
 
 struct fl_promise {
 	fl_future future;
-	fl_task_type type; /* the promise's own: result size and hook */
+	fl_task_type type; /* the promise's own, with result size and hook */
 	uint32_t fulfilled;
 	fl_cancel_token stop;
 	max_align_t result[];
@@ -86,7 +88,7 @@ int fl_promise_start(fl_promise *p)
 	return fl__future_is_cancelled(&p->future) ? -ECANCELED : -EALREADY;
 }
 
-/* Returns 0, and then the caller must end the future; or -ECANCELED or -EALREADY. */
+/* Returns 0 if the caller must end the future; otherwise -ECANCELED or -EALREADY. */
 static int promise_begin_end(fl_promise *p)
 {
 	if (!fl__future_claim_ended(&p->future) && fl__future_is_cancelled(&p->future))
@@ -120,7 +122,7 @@ int fl_promise_set(fl_promise *p, const void *value)
 	return 0;
 }
 
-/* With `keeps` the future gets a copy of `*value`. */
+/* If `keeps` is true, the future gets a copy of `*value`. */
 __attribute__((format(printf, 5, 0))) static int promise_fail(fl_promise *p, bool keeps, const void *value, int error,
                                                               const char *format, va_list args)
 {
@@ -163,8 +165,8 @@ void fl_promise_free(fl_promise *p)
 	if (!p)
 		return;
 	fl__hook_ends(p);
-	/* No effect if the promise has ended. */
+	/* This has no effect if the promise has ended. */
 	FL_IGNORE(fl_promise_fail(p, -EOWNERDEAD, "broken promise"));
-	fl__hook_freed(p);          /* its future may keep the memory */
+	fl__hook_freed(p);          /* its future may keep the memory alive */
 	fl_future_free(&p->future); /* the promise's own reference */
 }
