@@ -1,16 +1,18 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * `anew_lock` is held during each fork, from the first handler to the last, and by threads that
- * keep forks away (FL__UNCOPIED). It also guards `anew_passes`, which is set when the library's
- * unload, or the program's exit, begins. From then on a fork does not wait for the lock.
+ * Implements anew.h. `anew_lock` is held during each fork, from the first handler to the last, and
+ * by threads that must not be copied by a fork (FL__UNCOPIED). It also guards `anew_passes`, which
+ * is set when the library is unloaded or the program begins to exit. From then on a fork does not
+ * wait for the lock.
  */
 #include "anew.h"
 #include "sanitizer.h"
 #include <pthread.h>
 
 /*
- * ThreadSanitizer takes what the child writes for a race with a thread of the parent that has ended
- * and that nobody has joined. So it looks away while the child makes the state anew.
+ * A thread of the parent may have ended without being joined. ThreadSanitizer would report what the
+ * child writes as a race with it, so it is told to ignore accesses while the child makes the state
+ * anew.
  */
 #ifdef FL__TSAN
 void AnnotateIgnoreReadsBegin(const char *file, int line);
@@ -59,7 +61,7 @@ static void anew_in_child(void)
 	if (anew_passes)
 		(void)pthread_mutex_init(&anew_lock, NULL); /* another thread may have held it */
 	else
-		(void)pthread_mutex_unlock(&anew_lock); /* the fork has held it */
+		(void)pthread_mutex_unlock(&anew_lock); /* the fork held it */
 	ANEW_LOOK_AWAY();
 	fl__fork_count++;
 	for (const struct fl__anew *part = anew_first; part; part = part->next)
@@ -67,7 +69,7 @@ static void anew_in_child(void)
 	ANEW_LOOK_AGAIN();
 }
 
-/* Without memory for the registration of the handler, no forked child can use the library. */
+/* If there is no memory to register the handler, forked children cannot use the library. */
 void fl__anew_register(struct fl__anew *part)
 {
 	if (!anew_first)
@@ -77,9 +79,9 @@ void fl__anew_register(struct fl__anew *part)
 }
 
 /*
- * After this destructor the C library removes the handler of a copy that is unloaded. It would also
- * remove the handler of a fork that is going on, and the lock would stay held. So this destructor
- * waits for the end of a fork.
+ * After this destructor, the C library removes the fork handler of a copy that is unloaded. If a
+ * fork were under way then, its last handler would be gone and the lock would stay held. So this
+ * destructor waits until the fork has ended.
  */
 __attribute__((destructor)) static void anew_end(void)
 {

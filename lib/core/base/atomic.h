@@ -2,8 +2,8 @@
 #pragma once
 
 /*
- * The atomic operations. The public headers need them, too, so they are in
- * <fairlead/private/inline.h>. This file adds the fences.
+ * The atomic operations are in <fairlead/private/inline.h>, because the public headers also need
+ * them. This file adds the fences.
  */
 #include "sanitizer.h"
 #include <fairlead/private/inline.h>
@@ -12,9 +12,9 @@
 enum { FL__LINE = 64 }; /* bytes of a cache line */
 
 /*
- * ThreadSanitizer does not model fences. Under it (FL__TSAN) a fence is a read-modify-write of one
- * word, which pairs only with another fence. Where a fence pairs with an operation, the code needs
- * fl__tsan_release() and fl__tsan_acquire().
+ * ThreadSanitizer does not model fences. Therefore, under FL__TSAN, a fence is a read-modify-write
+ * of one word, which pairs only with other fences. If a fence pairs with an operation instead, the
+ * code must also use fl__tsan_release() and fl__tsan_acquire().
  */
 #ifdef FL__TSAN
 extern uint32_t fl__fence_word;
@@ -28,8 +28,8 @@ extern uint32_t fl__fence_word;
 #endif
 
 /*
- * ThreadSanitizer cannot see Concurrency Kit's assembly. The code releases an object before
- * Concurrency Kit gets it, and acquires the object after taking it back.
+ * ThreadSanitizer cannot see Concurrency Kit's assembly, so the code releases an object before it
+ * hands it to Concurrency Kit, and acquires it after taking it back.
  */
 #ifdef FL__TSAN
 void __tsan_acquire(void *address);

@@ -1,13 +1,13 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * These words have a file of their own, so that a program whose log lines need only them links no
- * debugging.
+ * Says in words what a context waits for. This is a file of its own, so that a program whose log
+ * lines need only these words does not link the debugging.
  */
 #include "awaited.h"
 #include <stdio.h>
 #include <string.h>
 
-/* The text for an object takes the place of '@', and the text for a number that of '#'. */
+/* The text for an object replaces '@', and the text for a number replaces '#'. */
 static const char *const awaited_words[] = {
     [FL__DEBUG_NOTHING] = "something",
     [FL__DEBUG_MUTEX] = "mutex @",

@@ -1,4 +1,5 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
+/* Names and texts of errors, and the version of the library. */
 #include "error.h"
 #include "../os/errors.h"
 #include "sys.h"
@@ -37,7 +38,7 @@ static const char *error_name(int number)
 	}
 }
 
-/* The result of musl's strerror() is a constant string, so this is safe among threads. */
+/* Safe among threads, because the result of musl's strerror() is a constant string. */
 static const char *error_text(int number)
 {
 	return number == 0 ? "Success" : error_name(number) ? strerror(number) : NULL;
@@ -45,10 +46,10 @@ static const char *error_text(int number)
 #endif
 
 /*
- * This table has the library's own texts. Most of them replace a text of the system that names only
- * one of several causes of the error, or a wrong one. System calls return these errors, too. So
- * each text covers the causes in the library and those in the system. The other texts are for
- * errors for which some systems have no text.
+ * The library's own texts. Most of them replace a text of the system that names only one of several
+ * causes, or a wrong one. Because system calls return these errors as well, each text covers both
+ * the causes in the library and those in the system. The other texts are for errors for which some
+ * systems have none.
  */
 static const struct {
 	int number;

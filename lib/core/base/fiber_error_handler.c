@@ -1,4 +1,5 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
+/* The handler for errors of fibers that no join returns. */
 #include "atomic.h"
 #include "error.h"
 #include "panic.h"
@@ -17,7 +18,7 @@ fl_fiber_error_handler *fl_fiber_set_error_handler(fl_fiber_error_handler *handl
 {
 	/*
 	 * release: pairs with the acquire in fl__fiber_report_error(). acquire: pairs with the call
-	 * that has set the previous handler.
+	 * that set the previous handler.
 	 */
 	fl_fiber_error_handler *before = fl__swap_acq_rel(&fiber_error_handler, handler);
 	return before ? before : fiber_log_error;

@@ -7,8 +7,8 @@
 #define FL__CONTAINER_OF(address, type, member) ((type *)(void *)((char *)(address)-offsetof(type, member)))
 
 /*
- * Lists whose members contain the links. One thread at a time may use a list. The macros evaluate
- * their arguments more than once.
+ * Lists whose links are inside the members. Only one thread at a time may use a list. The macros
+ * evaluate their arguments more than once.
  *
  * A list is a pointer to its first member. A member has two links: `next` points to the next
  * member, and `link` to the pointer that points to this member.
@@ -16,10 +16,7 @@
 #define FL__LIST_ADD(list, member) FL__LIST_ADD_BY(next, link, list, member)
 #define FL__LIST_REMOVE(member) FL__LIST_REMOVE_BY(next, link, member)
 
-/*
- * These macros add and remove members whose two links have the names that are given as `next` and
- * `link`.
- */
+/* Add and remove members whose two links have the names that `next` and `link` give. */
 #define FL__LIST_ADD_BY(next, link, list, member)                                                                      \
 	do {                                                                                                           \
 		(member)->next = *(list);                                                                              \
@@ -36,10 +33,12 @@
 			(member)->next->link = (member)->link;                                                         \
 	} while (0)
 
-/* Visits the members from `first` on. */
+/* Visits `first` and the members after it. */
 #define FL__EACH(type, member, first) for (type *member = (first); member; member = member->next)
 
-/* Visits the members from `first` on. The body may free the member or add it to another list. */
+/*
+ * Visits `first` and the members after it. The body may free the member or add it to another list.
+ */
 #define FL__EACH_SAFE(type, member, first)                                                                             \
 	for (type *member = (first), *member##_next; member && ({                                                      \
 							     member##_next = member->next;                             \
@@ -59,7 +58,8 @@
 	} while (0)
 
 /*
- * A queue is two pointers, to its first and last member. A member has the links `next` and `prev`.
+ * A queue consists of two pointers, to its first and last member. The links of a member are `next`
+ * and `prev`.
  */
 #define FL__QUEUE_ADD(first, last, member) FL__QUEUE_ADD_AT(first, last, member, next, prev)
 #define FL__QUEUE_ADD_FIRST(first, last, member) FL__QUEUE_ADD_AT(last, first, member, prev, next)

@@ -1,4 +1,8 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
+/*
+ * Panics and log messages: calls the handlers that the program has set, or writes to standard
+ * error.
+ */
 #include "panic.h"
 #include "../hooks.h"
 #include "atomic.h"
@@ -10,7 +14,7 @@
 
 static void panic_print(const fl_panic_info *info)
 {
-	FL__UNCANCELLED(); /* otherwise a cancelled thread would end, and the process go on */
+	FL__UNCANCELLED(); /* otherwise only a cancelled thread would end, not the process */
 	fprintf(stderr, "fairlead: %s(%p): %s\n", info->function, info->object, info->reason);
 }
 
@@ -26,8 +30,8 @@ static fl_log_handler *panic_log_handler = panic_print_log;
 fl_panic_handler *fl_panic_set_handler(fl_panic_handler *handler)
 {
 	/*
-	 * release: pairs with the acquire in fl__panic(). acquire: pairs with the call that has set
-	 * the previous handler.
+	 * release: pairs with the acquire in fl__panic(). acquire: pairs with the call that set the
+	 * previous handler.
 	 */
 	return fl__swap_acq_rel(&panic_handler, handler ? handler : panic_print);
 }
@@ -49,8 +53,8 @@ FL__COLD void fl__number_panic(const char *macro)
 fl_log_handler *fl_log_set_handler(fl_log_handler *handler)
 {
 	/*
-	 * release: pairs with the acquire in fl__log(). acquire: pairs with the call that has set
-	 * the previous handler.
+	 * release: pairs with the acquire in fl__log(). acquire: pairs with the call that set the
+	 * previous handler.
 	 */
 	return fl__swap_acq_rel(&panic_log_handler, handler ? handler : panic_print_log);
 }
@@ -63,8 +67,8 @@ void fl__log(fl_log_level level, const char *format, ...)
 	(void)vsnprintf(line, sizeof line, format, args);
 	va_end(args);
 	/*
-	 * A handler that writes is a cancellation point, and changes errno. The caller may hold
-	 * locks, so a fiber must not be suspended in the handler.
+	 * A handler that writes is a cancellation point and changes errno. It must not suspend a
+	 * fiber, because the caller may hold locks.
 	 */
 	FL__UNCANCELLED();
 	FL__BLOCKS_THREAD();

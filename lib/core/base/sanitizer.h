@@ -5,8 +5,8 @@
 #include <stdint.h>
 
 /*
- * FL__ASAN or FL__TSAN is defined if that sanitizer instruments this file, as the compiler says.
- * The laboratory compiles with -fsanitize=thread, too, but has a runtime of its own. It defines
+ * FL__ASAN or FL__TSAN is defined if the compiler says that this sanitizer instruments this file.
+ * The laboratory also compiles with -fsanitize=thread, but has its own runtime. It defines
  * FL__LABORATORY, and then FL__TSAN is not defined.
  */
 #if defined(__SANITIZE_ADDRESS__)
@@ -24,7 +24,7 @@
 #undef FL__TSAN
 #endif
 
-/* The attribute of a function that TSan must not instrument. */
+/* An attribute for functions that TSan must not instrument. */
 #ifdef FL__TSAN
 #define FL__NO_TSAN __attribute__((no_sanitize("thread")))
 #else
@@ -32,8 +32,8 @@
 #endif
 
 /*
- * Makes a request to Valgrind, and returns its answer. Returns 0 if the process does not run under
- * Valgrind, or on a processor other than x86-64 and 64-bit Arm. The instructions and the numbers of
+ * Sends a request to Valgrind, and returns its answer. Returns 0 if the process does not run under
+ * Valgrind, or the processor is neither x86-64 nor 64-bit Arm. The instructions and the numbers of
  * requests are Valgrind's ABI.
  */
 static inline uintptr_t fl__valgrind(uintptr_t request, uintptr_t first, uintptr_t second)
@@ -62,8 +62,8 @@ static inline uintptr_t fl__valgrind(uintptr_t request, uintptr_t first, uintptr
 }
 
 /*
- * The declarations of <sanitizer/asan_interface.h>. A weak symbol is NULL in a process that has no
- * such function. So the library need not be instrumented.
+ * The declarations of <sanitizer/asan_interface.h>. The symbols are weak, and so NULL in a process
+ * without these functions. Therefore the library itself need not be instrumented.
  */
 #ifdef __ELF__
 void __asan_poison_memory_region(void const volatile *low, size_t size) __attribute__((weak));
@@ -75,7 +75,9 @@ void __asan_unpoison_memory_region(void const volatile *low, size_t size) __attr
 #define __asan_unpoison_memory_region(low, size) ((void)(low), (void)(size))
 #endif
 
-/* Makes AddressSanitizer and Valgrind report each access to memory that is kept for reuse. */
+/*
+ * Makes AddressSanitizer and Valgrind report each access to this memory, which is kept for reuse.
+ */
 static inline void fl__tool_poison(const void *low, size_t size)
 {
 	enum { MAKE_MEM_NOACCESS = 0x4d430000 };
@@ -84,7 +86,7 @@ static inline void fl__tool_poison(const void *low, size_t size)
 	(void)fl__valgrind(MAKE_MEM_NOACCESS, (uintptr_t)low, size);
 }
 
-/* Takes fl__tool_poison() back. */
+/* Undoes fl__tool_poison(). */
 static inline void fl__tool_unpoison(const void *low, size_t size)
 {
 	enum { MAKE_MEM_DEFINED = 0x4d430002 };
@@ -93,7 +95,7 @@ static inline void fl__tool_unpoison(const void *low, size_t size)
 	(void)fl__valgrind(MAKE_MEM_DEFINED, (uintptr_t)low, size);
 }
 
-/* Returns whether a tool that fl__tool_poison() speaks to watches the process. */
+/* Returns whether the process runs under a tool that fl__tool_poison() informs. */
 static inline int fl__tool_watches(void)
 {
 	enum { RUNNING_ON_VALGRIND = 0x1001 };

@@ -1,4 +1,8 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
+/*
+ * Memory, joining of threads, and the clock: small functions around the system's, through which the
+ * rest of the library calls it.
+ */
 #include "sys.h"
 #include "../hooks.h"
 #include "atomic.h"
@@ -9,8 +13,8 @@ uint32_t fl__fence_word;
 #endif
 
 /*
- * These two variables are in one file, so that they share eight bytes of static thread-local
- * storage, whatever the order in which the objects are linked.
+ * Both variables are in one file, so that they share eight bytes of static thread-local storage,
+ * whatever the order in which the objects are linked.
  */
 _Thread_local unsigned fl__blocks_thread FL__INITIAL_EXEC;
 _Thread_local bool fl__panic_logs FL__INITIAL_EXEC;
@@ -56,10 +60,7 @@ void fl__relax(void)
 #if defined(__x86_64__) || defined(__i386__)
 	__builtin_ia32_pause();
 #elif defined(__aarch64__)
-	/*
-	 * It is isb, which takes as long as x86's pause. The instruction yield does nothing on most
-	 * cores.
-	 */
+	/* isb takes as long as x86's pause. yield would do nothing on most cores. */
 	__asm__ volatile("isb" ::: "memory");
 #elif defined(__arm__)
 	__asm__ volatile("yield" ::: "memory");

@@ -1,7 +1,5 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-/*
- * A pairing heap. The invariant is that no timer is before its parent.
- */
+/* A pairing heap. Invariant: no timer is before its parent. */
 #include "timer_heap.h"
 
 static bool timer_heap_is_before(const struct fl__timer *a, const struct fl__timer *b)
@@ -9,7 +7,7 @@ static bool timer_heap_is_before(const struct fl__timer *a, const struct fl__tim
 	return a->deadline != b->deadline ? a->deadline < b->deadline : a->number < b->number;
 }
 
-/* Melds two heaps. The root that is later becomes the first child of the other root. */
+/* Melds two heaps. The root with the later deadline becomes the first child of the other root. */
 static struct fl__timer *timer_heap_meld(struct fl__timer *a, struct fl__timer *b)
 {
 	if (timer_heap_is_before(b, a)) {
@@ -26,8 +24,8 @@ static struct fl__timer *timer_heap_meld(struct fl__timer *a, struct fl__timer *
 }
 
 /*
- * Melds the siblings from `child` on: first in pairs from the left, and then the pairs from the
- * right.
+ * Melds `child` and its later siblings: first in pairs from left to right, and then the pairs from
+ * right to left.
  */
 static struct fl__timer *timer_heap_meld_children(struct fl__timer *child)
 {

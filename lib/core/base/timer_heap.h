@@ -6,10 +6,10 @@
 #include <stdint.h>
 
 /*
- * A pairing heap of timers. They are ordered by their deadlines, and timers with one deadline in
- * the order in which they were added. The links are in the timers, so no function can fail. A
- * removal takes O(log n) amortized time (Fredman, Sedgewick, Sleator, Tarjan, 1986). A timer that
- * is all-zero is in no heap.
+ * A pairing heap of timers. Timers are ordered by deadline, and timers with equal deadlines by
+ * insertion. The links are inside the timers, so no function can fail. Removing a timer takes O(log
+ * n) amortized time (Fredman, Sedgewick, Sleator, Tarjan, 1986). A timer that is all-zero is in no
+ * heap.
  */
 struct fl__timer {
 	int64_t deadline;
@@ -19,12 +19,12 @@ struct fl__timer {
 };
 
 struct fl__timers {
-	struct fl__timer *first; /* the timer with the least deadline, or NULL */
+	struct fl__timer *first; /* the timer with the earliest deadline, or NULL */
 	uint64_t added;          /* how many timers were ever added */
 };
 
-/* Adds `timer`, which is in no heap. */
+/* Adds `timer`, which must not be in a heap. */
 void fl__timers_add(struct fl__timers *timers, struct fl__timer *timer, int64_t deadline);
 
-/* Removes `timer`, if it is in the heap. */
+/* Removes `timer` if it is in the heap. */
 void fl__timers_remove(struct fl__timers *timers, struct fl__timer *timer);

@@ -1,16 +1,16 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * Tells an exit of the process from a dlclose(). It uses that exit() calls the functions of
- * atexit() before all destructors, and that dlclose() calls the shared object's functions of
- * atexit() after its destructors without a priority, and before those with one.
+ * Distinguishes an exit of the process from a dlclose(). exit() calls the functions of atexit()
+ * before all destructors. But dlclose() calls those of the shared object after its destructors
+ * without a priority, and before its destructors with one.
  */
 #include "unload.h"
 #include "atomic.h"
 #include "sys.h"
 
 /*
- * The function of the C++ ABI that atexit() calls. It is called directly, because the atexit() of
- * ThreadSanitizer does not know the shared object, and would call the function after the unload.
+ * The function of the C++ ABI that atexit() calls. It is called directly, because ThreadSanitizer's
+ * atexit() does not know the shared object, and would call the function after the unload.
  */
 extern int __cxa_atexit(void (*function)(void *arg), void *arg, void *object);
 extern void *__dso_handle __attribute__((visibility("hidden")));
@@ -20,7 +20,7 @@ static bool unload_watched, unload_is_exit, unload_is_dlclose;
 static void unload_note_exit(void *unused)
 {
 	(void)unused;
-	fl__store_relaxed(&unload_is_exit, true); /* relaxed: fl__is_exiting() says why it is enough */
+	fl__store_relaxed(&unload_is_exit, true); /* relaxed: fl__is_exiting() says why */
 }
 
 FL__AT_START static void unload_watch_exit(void)
@@ -29,8 +29,8 @@ FL__AT_START static void unload_watch_exit(void)
 }
 
 /*
- * Finds out whether this is a dlclose(). If the registration has failed, or the system unloads no
- * code, every end counts as an exit, at which less is freed.
+ * Finds out whether this is a dlclose(). If the registration failed, or the system never unloads
+ * code, every end counts as an exit, where less is freed.
  */
 __attribute__((destructor)) static void unload_note_dlclose(void)
 {
@@ -47,8 +47,8 @@ bool fl__is_unloaded(void)
 bool fl__is_exiting(void)
 {
 	/*
-	 * relaxed: the caller has seen, under the lock of an object, what a destructor has done to
-	 * that object. The flag was set before that destructor, so the caller sees the flag, too.
+	 * relaxed: the caller has seen, under an object's lock, what a destructor did to the
+	 * object. The flag was set before that destructor, so the caller sees the flag as well.
 	 */
 	return fl__load_relaxed(&unload_is_exit);
 }

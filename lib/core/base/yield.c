@@ -1,21 +1,22 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * Yields with a bounded cost. Each yield of fl__sys.give_way() is measured, and each thread has a
- * ration of time for late yields. A thread that has used up its ration pauses instead: its yields
- * are barred.
+ * Yields at a bounded cost. Where two partners share a CPU, a hand-off needs a yield. But on a CPU
+ * where another program computes, a yield takes a time slice of 3 to 4 ms, and no wake ends it.
+ * Therefore each yield by fl__sys.give_way() is measured, and each thread has a ration of time for
+ * late yields. If the ration is used up, the thread's yields are barred: it pauses instead.
  *
- * A yield that takes YIELD_LATE or longer is late. There is one exception: it took less than
- * YIELD_SLICE, and another thread of the process yielded on the same CPU just before it returned.
+ * A yield that takes YIELD_LATE or longer is late, unless it took less than YIELD_SLICE and another
+ * thread of the process yielded on the same CPU just before it returned.
  *
- * The ration is a token bucket in one word, `fl__yield_ration`, which is a time. A late yield moves
- * it ahead by YIELD_SHARE times the duration of the yield. Yields are barred while the ration is
+ * The ration is a token bucket in one word, `fl__yield_ration`, which is a time. A late yield
+ * advances it by YIELD_SHARE times the duration of the yield. Yields are barred while the ration is
  * more than YIELD_BURST ahead of the clock. So late yields take at most 1/YIELD_SHARE = 1/64 of a
- * thread's time, if none takes longer than YIELD_MOST / YIELD_SHARE = 16 ms. A new thread begins
- * with the newest ration of the process. Otherwise each new thread would lose a slice of its own.
+ * thread's time, if none takes longer than YIELD_MOST / YIELD_SHARE = 16 ms. A new thread starts
+ * with the newest ration of the process, because otherwise each new thread would first lose a
+ * slice.
  *
  * A late yield that is shorter than YIELD_SLICE counts only YIELD_SHORT_SHARE times its duration,
- * because most often a related process had the CPU. Such yields take at most 1/8 of a thread's
- * time.
+ * because usually a related process had the CPU. Such yields take at most 1/8 of a thread's time.
  *
  *   word              meaning                            changed
  *   fl__yield_ration  a time; yields of this thread are  by the thread: at its first use, from
@@ -25,18 +26,12 @@
  *   fl__yield_newest  the ration that changed last       by any thread, after a late yield
  *   yield_last[i]     when a thread last yielded on a    before each yield, by any thread on such
  *                     CPU whose number is i modulo       a CPU
- *                     YIELD_CPUS; in the low bits the
+ *                     YIELD_CPUS; the low bits are the
  *                     number of the CPU
  *
  * Rule
- *   1. All accesses to fl__yield_newest and yield_last are relaxed, since each word is a number
+ *   1. All accesses to fl__yield_newest and yield_last are relaxed, because each word is a number
  *      that publishes nothing else, and an old value only makes a ration less exact.
- *
- * Why a yield must have a bounded cost. A hand-off needs a yield where two partners share a CPU.
- * But on a CPU where another program computes, a yield takes a time slice of 3 to 4 ms, and no wake
- * ends it. A yield that takes 0.5 ms or more is therefore late, unless it took less than 3 ms and a
- * thread of the same process had the CPU. Where yields are barred, fl__sys.give_way() pauses
- * instead.
  */
 #include "atomic.h"
 #include "sys.h"
@@ -89,7 +84,7 @@ int64_t fl__give_way(int64_t now)
 		fl__pause(YIELD_PAUSES);
 		return fl__sys.now();
 	}
-	const int cpu = fl__sys.cpu(); /* negative if it is not known */
+	const int cpu = fl__sys.cpu(); /* negative if unknown */
 	if (cpu >= 0)                  /* relaxed: rule 1 */
 		fl__store_relaxed(&yield_last[cpu % YIELD_CPUS].at,
 		                  (now & ~(int64_t)YIELD_CPU_MASK) | (cpu & YIELD_CPU_MASK));
