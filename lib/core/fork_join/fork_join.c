@@ -4,7 +4,7 @@
  * split. Its older forks are public: a thief takes one by a CAS on its slot, and the owner pops one
  * by a swap. Its newer forks are private: a pop needs no read-modify-write while `flags.thieves` is
  * 0, and a push needs none, unless it makes an older fork public ("What is public"). The fast path
- * is inline in fairlead/parallel.h.
+ * is inline in fairlead/private/fork.h.
  *
  *   word            contains                           written by
  *   next            the slot of the next fork          the owner

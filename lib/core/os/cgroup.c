@@ -1,4 +1,5 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
+/* Reads the control groups that the process belongs to, and how many CPUs they allow. */
 #include "cgroup.h"
 #include "../base/atomic.h"
 #include "../base/sys.h"
@@ -18,7 +19,7 @@ static bool cgroup_is_listed(const char *list, const char *controller)
 	return false;
 }
 
-/* Visits `folder`, then its ancestors up to its first `root` bytes. */
+/* Visits `folder`, and then its ancestors, whose paths are at least `root` bytes long. */
 static void cgroup_visit_tree(char *folder, size_t root, bool v2, void (*visit)(const char *folder, bool v2, void *arg),
                               void *arg)
 {
@@ -80,8 +81,8 @@ FL__COLD void fl__cgroup_visit(const char *proc_cgroup, const char *mounts, cons
 }
 
 /*
- * Lowers `*most`, unsigned, to the limit of the group at `folder`. In version 2 it is in cpu.max
- * ("max 100000" or "QUOTA PERIOD"). In version 1 it is in cpu.cfs_quota_us (-1 for none) and
+ * Lowers `*most`, an unsigned, to the limit of the group at `folder`. In version 2 the limit is in
+ * cpu.max ("max 100000" or "QUOTA PERIOD"), in version 1 in cpu.cfs_quota_us (-1 for none) and
  * cpu.cfs_period_us.
  */
 static void cpu_visit_group(const char *folder, bool v2, void *most)

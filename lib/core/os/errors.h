@@ -2,8 +2,8 @@
 #pragma once
 
 /*
- * FL__ERRORS(E) calls the macro E for the name of each error of the system. It is for a C library
- * that does not tell the names. The first list has the errors of POSIX, and ENODATA and
+ * FL__ERRORS(E) calls the macro E for the name of each error of the system, because some C
+ * libraries do not tell the names. The first list contains the errors of POSIX, and ENODATA and
  * ETOOMANYREFS, which fl_error_text() needs on every system.
  */
 /* clang-format off */

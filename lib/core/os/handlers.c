@@ -1,4 +1,5 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
+/* The chain of signal handlers, which handlers.h explains. */
 #include "handlers.h"
 #include "../base/anew.h"
 

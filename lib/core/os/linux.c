@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * This file has the functions of the system that only Linux has: futexes, robust lists, guard
- * pages, membarrier(), the numbers of CPUs and threads, and the lock of the dynamic loader. A
- * thread that parks sleeps on a futex.
+ * The functions of the system that only Linux has: futexes, robust lists, guard pages,
+ * membarrier(), the numbers of CPUs and threads, and the lock of the dynamic loader. A thread that
+ * parks sleeps on a futex.
  */
 #include "../base/atomic.h"
 #include "../base/sys.h"
@@ -19,8 +19,8 @@
 #include <unistd.h>
 
 /*
- * 32-bit systems have two futex calls. They have the call with a 64-bit time, SYS_futex_time64,
- * since Linux 5.1.
+ * 32-bit systems have two futex calls. The one with a 64-bit time, SYS_futex_time64, exists since
+ * Linux 5.1.
  */
 struct sys_futex_time {
 	int64_t seconds, nanoseconds;
@@ -37,17 +37,16 @@ static struct sys_futex_time sys_futex_time(int64_t ns)
 	return (struct sys_futex_time){ns / FL_S(1), ns % FL_S(1)};
 }
 
-/* Preserves errno, since a lock may come between a call and its check. */
+/* Preserves errno, because the caller may lock between one of its calls and the check of errno. */
 static int sys_futex(const uint32_t *word, int op, uint32_t value, const struct sys_futex_time *time)
 {
 	return (int)FL__QUICK_RESULT(syscall(FUTEX_CALL, word, op, value, time, NULL, 0));
 }
 
 /*
- * The kernel gets the time that is left, and not the deadline: a tool such as faketime moves the
- * clock of the C library by days, and does not move the clock of the kernel. If the moved clock
- * also runs more slowly than the kernel's, the sleep ends before the deadline, which is a spurious
- * wakeup.
+ * The kernel gets the time that is left instead of the deadline, because a tool such as faketime
+ * moves the C library's clock by days, but not the kernel's. If the moved clock also runs more
+ * slowly than the kernel's, the sleep ends before the deadline, which is a spurious wakeup.
  */
 static int sys_futex_wait_flags(const uint32_t *word, uint32_t expected, int64_t deadline, int private)
 {
@@ -57,11 +56,11 @@ static int sys_futex_wait_flags(const uint32_t *word, uint32_t expected, int64_t
 	if (rc == -ETIMEDOUT)
 		return deadline > fl__sys.now() ? 0 : rc;
 	if (rc != 0 && rc != -EAGAIN && rc != -EINTR)
-		fl__unix_yield(); /* a system that forbids the call: the waiter polls */
+		fl__unix_yield(); /* the system forbids the call, so the waiter polls */
 	return rc;
 }
 
-/* The function does not use nanosleep(), which is a cancellation point. */
+/* Does not use nanosleep(), which is a cancellation point. */
 static void sys_nap(void)
 {
 	static const uint32_t nothing;
@@ -89,16 +88,16 @@ static int sys_shared_wake(const uint32_t *word, int n)
 }
 
 /*
- * The kernel stores, with a full barrier, and wakes in one call. A kill of the thread takes effect
- * only after the call. Where an emulator lacks the operation, a kill may come between the store and
- * the wake.
+ * The kernel stores, with a full barrier, and wakes in one call, and a kill of the thread takes
+ * effect only after the call. If an emulator lacks the operation, a kill may come between the store
+ * and the wake.
  */
 static void sys_shared_store_and_wake(uint32_t *word, uint32_t value, int n)
 {
 	/*
-	 * This does what FUTEX_OP() does, whose result is signed. FUTEX_WAKE_OP compares the old
-	 * value with 0, and wakes a further sleeper if they are equal. They are not equal, since
-	 * the old value has the TID of the owner.
+	 * This does what FUTEX_OP() does, but unsigned. FUTEX_WAKE_OP compares the old value with
+	 * 0, and wakes another sleeper if they are equal. They never are, because the old value
+	 * contains the owner's TID.
 	 */
 	uint32_t store = (uint32_t)FUTEX_OP_SET << 28 | (uint32_t)FUTEX_OP_CMP_EQ << 24;
 	if (value)
@@ -115,7 +114,7 @@ enum { FUTEX_WAITV = 449 }; /* since Linux 5.16; most headers are older */
 
 static int sys_wait_many(struct fl__futex *words, unsigned n, int64_t deadline)
 {
-	/* the kernel takes a time of its own clock, and now() may follow another one */
+	/* the kernel expects a time of its own clock, but now() may follow another one */
 	const int64_t at = deadline == FL__NEVER ? deadline : deadline + (fl__unix_now() - fl__sys.now());
 	struct sys_futex_time time = sys_futex_time(FL__MAX(at, 0));
 	const long rc =
@@ -133,7 +132,7 @@ static struct fl__robust_list *sys_get_robust_list(void)
 }
 
 /*
- * Locks a robust mutex once, since some C libraries make the list of a thread only when the thread
+ * Locks a robust mutex once, because some C libraries make a thread's list only when the thread
  * first locks such a mutex.
  */
 FL__COLD static void sys_register_robust_list(void)
@@ -173,7 +172,7 @@ static uint32_t sys_thread_id(void)
 
 static void sys_discard(void *memory, size_t size)
 {
-	/* The call fails for locked memory, which stays resident. */
+	/* This fails for locked memory, which stays resident. */
 	(void)madvise(memory, size, MADV_DONTNEED);
 }
 
@@ -182,8 +181,8 @@ enum { ADVISE_GUARD = 102 }; /* MADV_GUARD_INSTALL, since Linux 6.13; most heade
 enum { SYS_GUARDS_UNKNOWN, SYS_GUARDS_ABSENT, SYS_GUARDS_PRESENT };
 
 /*
- * Finds out whether the system has guards, by letting the kernel write to a page with a guard: an
- * emulator may report success for advice that it does not know. The call is getrandom(), since
+ * Finds out whether the system has guards. Because an emulator may report success for advice that
+ * it does not know, this lets the kernel write to a guarded page. The call is getrandom(), because
  * Valgrind passes it on unchecked. The result is UNKNOWN if memory is short.
  */
 FL__COLD static uint32_t sys_probe_guard(void)
@@ -209,7 +208,7 @@ static int sys_guard(void *memory, size_t size)
 	uint32_t known = fl__load_relaxed(&markers); /* relaxed: all threads find the same */
 	if (known == SYS_GUARDS_UNKNOWN) {
 		known = sys_probe_guard();
-		/* relaxed: all threads store the same, or UNKNOWN, which costs a further probe */
+		/* relaxed: all threads store the same, or UNKNOWN, which costs another probe */
 		fl__store_relaxed(&markers, known);
 	}
 	if (known == SYS_GUARDS_PRESENT && madvise(memory, size, ADVISE_GUARD) == 0)
@@ -231,8 +230,8 @@ static int sys_membarrier_command(int command)
 }
 
 /*
- * If the first barrier fails with -EPERM, the process is not yet registered. A registration also
- * holds for children of the process. After -ENOMEM, which is temporary, the call is made again.
+ * If the first barrier fails with -EPERM, the process is not registered yet. A registration also
+ * holds for children of the process. -ENOMEM is temporary, so the call is repeated.
  */
 static int sys_membarrier(void)
 {

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * This file counts the usable CPUs. They are the CPUs of the affinity mask or, if that is less, as
- * many as the CPU quotas of the control group and its ancestors allow.
+ * Counts the usable CPUs: those of the affinity mask, or as many as the CPU quotas of the control
+ * group and its ancestors allow, if that is less.
  */
 #include "../base/atomic.h"
 #include "cgroup.h"

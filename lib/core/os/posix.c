@@ -1,29 +1,28 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * This file is for a POSIX system without a public wait on an address. A table of buckets, chosen
- * by the address, lists the sleepers. Each sleeper has a semaphore in its stack frame.
+ * For a POSIX system without a public wait on an address. A table of buckets, selected by the
+ * address, lists the sleepers. Each sleeper has a semaphore in its stack frame.
  *
- * Why a semaphore, and no mutex with a condition: sem_post() is the one wake that POSIX allows in a
- * signal handler, and fl_sem_release_in_handler() wakes there. The handler may have interrupted the
- * sleep that it ends, which pthread_cond_wait() would not survive.
+ * It is a semaphore, instead of a mutex with a condition, because sem_post() is the only wake that
+ * POSIX allows in a signal handler, and fl_sem_release_in_handler() wakes there. The handler may
+ * have interrupted the sleep that it ends, which pthread_cond_wait() would not survive.
  *
  * Invariants
- *   1. A bucket is locked only with all signals blocked, but those of faults. So a handler never
+ *   1. A bucket is locked only with all signals blocked, except those of faults. So a handler never
  *      waits for a bucket that its own thread has locked.
- *   2. A sleeper looks at the word and enters the word's bucket in one section of the bucket's
- *      lock. It is in the bucket until a wake, or its own end, removes it. A wake comes after the
- *      change of the word: either the sleeper sees the change, or the wake sees the sleeper.
- *   3. Under the bucket's lock, a wake removes a sleeper, then posts its semaphore. The sleeper
- *      takes that lock before it ends. So the semaphore outlives the post.
+ *   2. A sleeper reads the word and enters the word's bucket in one section of the bucket's lock.
+ *      It stays there until a wake, or its own end, removes it. Because a wake comes after the
+ *      change of the word, either the sleeper sees the change, or the wake sees the sleeper.
+ *   3. A wake removes a sleeper and then posts its semaphore, both under the bucket's lock. Because
+ *      the sleeper takes that lock before it ends, the semaphore outlives the post.
  *
- * The word of a wake may be of memory that is freed: only its address is used.
+ * A wake only uses the address of the word, whose memory may have been freed.
  *
- * On macOS, which has no unnamed semaphores of POSIX, the semaphore is Mach's. All versions have
- * it, its post is one call of the kernel, and its wait takes the time that is left.
- * os_sync_wait_on_address() of macOS 14.4 would save the list of sleepers. It is not used, because
- * no compiler that the project can check with has its header. In a build with -Dos=posix the
- * laboratory replaces neither the wait nor the wake of the table: the scenarios then run through
- * this file, whose mutexes and semaphores are the model's.
+ * macOS has no unnamed semaphores of POSIX, so the semaphore is Mach's there, which all versions
+ * have. os_sync_wait_on_address() of macOS 14.4 would save the list of sleepers, but no compiler
+ * with which the project can be checked has its header. In a build with -Dos=posix, the laboratory
+ * replaces neither the wait nor the wake of the table, so the scenarios run through this file,
+ * whose mutexes and semaphores are the model's.
  */
 #include "../base/anew.h"
 #include "../base/atomic.h"
@@ -38,9 +37,9 @@
 #include <mach/mach.h>
 
 /*
- * macOS has no sem_init(). A semaphore of its kernel is posted by one call of the kernel, which a
- * signal handler may make. Its wait takes the time that is left, which depends on no clock that
- * could be set.
+ * macOS has no sem_init(). Posting a Mach semaphore is one call of the kernel, which a signal
+ * handler may make. Waiting takes the time that is left, so it does not depend on a clock that can
+ * be set.
  */
 #define sem_t semaphore_t
 #define sem_init(sem, shared, value) semaphore_create(mach_task_self(), sem, SYNC_POLICY_FIFO, value)
@@ -58,8 +57,8 @@ static int posix_sem_wait(const sem_t *sem, int64_t left)
 #include <semaphore.h>
 
 /*
- * sem_clockwait() is in POSIX since 2024, and in glibc since 2.30. Elsewhere the wait is
- * sem_timedwait(), which goes by the clock of the day: if that clock is set back during a sleep,
+ * sem_clockwait() has been in POSIX since 2024, and in glibc since 2.30. Elsewhere the wait uses
+ * sem_timedwait(), which follows the clock of the day. If that clock is set back during a sleep,
  * the deadline comes late by as much.
  */
 #if (defined _POSIX_VERSION && _POSIX_VERSION >= 202405L) ||                                                           \
@@ -111,7 +110,7 @@ static struct posix_bucket *posix_lock(const uint32_t *word)
 	return b;
 }
 
-/* Lists the sleeper if *word == expected. Returns whether it has done so. */
+/* Lists the sleeper if *word == expected. Returns whether it did. */
 static bool posix_enlist(struct posix_sleeper *me, const uint32_t *word, uint32_t expected)
 {
 	FL__SIGNALS_BLOCKED(false);
@@ -124,7 +123,7 @@ static bool posix_enlist(struct posix_sleeper *me, const uint32_t *word, uint32_
 	return sleeps;
 }
 
-/* Delists the sleeper. Returns whether a wake has removed it before. */
+/* Delists the sleeper. Returns whether a wake had removed it already. */
 static bool posix_delist(struct posix_sleeper *me, const uint32_t *word)
 {
 	FL__SIGNALS_BLOCKED(false);
@@ -147,7 +146,7 @@ static int posix_wait(const uint32_t *word, uint32_t expected, int64_t deadline)
 	struct posix_sleeper me;
 	FL__KEEPS_ERRNO();
 	if (sem_init(&me.woken, 0, 0) != 0) {
-		fl__unix_yield(); /* no semaphore is left: the waiter polls */
+		fl__unix_yield(); /* no semaphore is left, so the waiter polls */
 		return 0;
 	}
 	int rc = -EAGAIN;
@@ -249,8 +248,8 @@ bool fl__is_main_thread(void)
 }
 
 /*
- * It takes no lock, since POSIX does not give access to a lock of the loader. So two copies of the
- * library, in several plugins, must not change their handlers at the same time.
+ * Takes no lock, because POSIX does not give access to a lock of the loader. Therefore two copies
+ * of the library, in several plugins, must not change their handlers at the same time.
  */
 void fl__with_loader_locked(void (*change)(void *arg), void *arg)
 {

@@ -1,8 +1,5 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-/*
- * This file has what linux.c and posix.c share: calls of POSIX, and looks at files below /proc
- * where the system has them.
- */
+/* What linux.c and posix.c share: calls of POSIX, and files below /proc if the system has them. */
 #include "unix.h"
 #include "../base/sys.h"
 #include <fcntl.h>
@@ -22,7 +19,7 @@ int64_t fl__unix_now(void)
 	return FL_S(t.tv_sec) + t.tv_nsec;
 }
 
-/* The number of the time namespace; not known without /proc. */
+/* Returns the number of the time namespace, or 0 without /proc. */
 uint64_t fl__unix_clock_number(void)
 {
 	struct stat info;
@@ -30,10 +27,10 @@ uint64_t fl__unix_clock_number(void)
 }
 
 static struct {
-	int64_t (*now)(void); /* the own clock; NULL while the process follows none */
+	int64_t (*now)(void); /* the process's clock; NULL unless it follows another one */
 	uint64_t (*number)(void);
 	uint64_t own, followed; /* the numbers of both clocks */
-	int64_t ahead;          /* by how much the own clock is ahead of the other one */
+	int64_t ahead;          /* by how much the process's clock is ahead of the other one */
 } unix_clock;
 
 static int64_t unix_now_followed(void)
@@ -42,8 +39,8 @@ static int64_t unix_now_followed(void)
 }
 
 /*
- * A process that a following one has forked may be in a further namespace. Then `ahead` is wrong,
- * and the result is no clock's number.
+ * If a process that follows a clock has forked, the child may be in another namespace. Then `ahead`
+ * is wrong, and the result is the number of no clock.
  */
 static uint64_t unix_number_followed(void)
 {
@@ -60,8 +57,8 @@ void fl__clock_read(struct fl__clock *clock)
 }
 
 /*
- * The numbers decide, not the difference: if the clock of the day is set between the two readings,
- * the difference is wrong.
+ * The numbers decide, because the difference is wrong if the clock of the day is set between the
+ * two readings.
  */
 void fl__clock_follow(const struct fl__clock *theirs)
 {
@@ -78,7 +75,7 @@ void fl__clock_follow(const struct fl__clock *theirs)
 	unix_clock.ahead += (ours.now - ours.wall) - (theirs->now - theirs->wall);
 	fl__sys.now = unix_now_followed;
 	fl__sys.clock_number = unix_number_followed;
-	fl__yield_ration = fl__yield_newest = 0; /* times of the own clock */
+	fl__yield_ration = fl__yield_newest = 0; /* times of the process's clock */
 }
 
 void fl__unix_yield(void)
@@ -89,7 +86,7 @@ void fl__unix_yield(void)
 int fl__unix_thread_create(pthread_t *thread, const pthread_attr_t *attr, void *(*start)(void *), void *arg)
 {
 	const int rc = pthread_create(thread, attr, start, arg);
-	return rc == EPERM ? -EAGAIN : -rc; /* a filter has refused clone3() by EPERM, not ENOSYS */
+	return rc == EPERM ? -EAGAIN : -rc; /* a filter refused clone3() with EPERM instead of ENOSYS */
 }
 
 size_t fl__page_size(void)
@@ -122,7 +119,7 @@ void *fl__unix_map(size_t size)
 	if (memory == MAP_FAILED)
 		return NULL;
 #ifdef MADV_NOHUGEPAGE
-	/* With a huge page, all of its 2 MiB would be resident after the first touch. */
+	/* If this were a huge page, all of its 2 MiB would be resident after the first touch. */
 	(void)madvise(memory, size, MADV_NOHUGEPAGE);
 #endif
 	return memory;
@@ -140,7 +137,7 @@ int fl__portable_guard(void *memory, size_t size)
 
 #ifdef __APPLE__
 /*
- * macOS sends SIGPIPE to the process, whose other threads may take it. So this function tells the
+ * macOS sends SIGPIPE to the process, where another thread may take it. So this function tells the
  * file to send none. A write above RLIMIT_FSIZE still raises SIGXFSZ.
  */
 int fl__unix_print(int fd, const char *text, size_t size)
@@ -154,9 +151,9 @@ int fl__unix_print(int fd, const char *text, size_t size)
 }
 #else
 /*
- * The write raises SIGPIPE if there is no reader, and SIGXFSZ above RLIMIT_FSIZE. No text of the
- * library may end the process. So this function blocks both signals, and takes back the one that
- * its write has raised.
+ * Writing raises SIGPIPE if there is no reader, and SIGXFSZ above RLIMIT_FSIZE. Because no text of
+ * the library may end the process, this function blocks both signals, and consumes the one that its
+ * write raised.
  */
 int fl__unix_print(int fd, const char *text, size_t size)
 {

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * This file is for Windows 8 and later, with mingw-w64 and winpthreads. There are two limits. A
- * process uses the CPUs of one processor group, 64 at most. And a sleep lasts until a tick of the
- * system's clock, which comes every 15.6 ms unless a program asks for more ticks.
+ * For Windows 8 and later, with mingw-w64 and winpthreads. There are two limits. A process uses the
+ * CPUs of only one processor group, at most 64. And a sleep lasts until a tick of the system's
+ * clock, which comes every 15.6 ms unless a program asks for more ticks.
  */
 #define WIN32_LEAN_AND_MEAN
 #include "../base/atomic.h"
@@ -13,7 +13,7 @@
 #include <string.h>
 #include <windows.h>
 
-/* A declaration. At the end of the block GetLastError() returns again what it returned here. */
+/* A declaration. When the block ends, restores the value that GetLastError() returns here. */
 #define WINDOWS_KEEPS_ERROR() __attribute__((cleanup(windows_restore_error))) const DWORD last_error = GetLastError()
 
 static void windows_restore_error(const DWORD *error)
@@ -24,7 +24,7 @@ static void windows_restore_error(const DWORD *error)
 static int64_t windows_now(void)
 {
 	static int64_t frequency;                 /* 0 at first; all threads store the same */
-	int64_t f = fl__load_relaxed(&frequency); /* relaxed, also the store: nothing else is published */
+	int64_t f = fl__load_relaxed(&frequency); /* relaxed, as the store: nothing else is published */
 	LARGE_INTEGER ticks;
 	if (f == 0) {
 		(void)QueryPerformanceFrequency(&ticks);
@@ -69,7 +69,7 @@ static int windows_thread_create(pthread_t *thread, const pthread_attr_t *attr, 
 {
 	size_t stack;
 	if (attr && pthread_attr_getstacksize(attr, &stack) == 0 && stack > UINT32_MAX)
-		return -EINVAL; /* winpthreads would pass on 32 bits of it */
+		return -EINVAL; /* winpthreads would pass on only 32 bits of it */
 	return -pthread_create(thread, attr, start, arg);
 }
 
@@ -161,8 +161,8 @@ static void windows_run_cleanups(void *first)
 }
 
 /*
- * It runs first, so that this key comes before the key of libgcc that frees thread-local variables.
- * The cleanup handlers use these variables.
+ * Runs first, so that this key precedes the key of libgcc that frees thread-local variables,
+ * because the cleanup handlers use these variables.
  */
 FL__AT_START_FIRST static void windows_start(void)
 {
@@ -202,15 +202,14 @@ int fl__thread_create_blocked(pthread_t *thread, const pthread_attr_t *attr, voi
 }
 
 /*
- * The end of the process runs the destructors. This destructor runs first, since it has no
- * priority. The unload of a DLL that contains a copy of the library counts as an exit, too, at
- * which less is freed.
+ * When the process ends, it runs the destructors, this one first, because it has no priority.
+ * Unloading a DLL that contains a copy of the library also counts as an exit, where less is freed.
  */
 static bool windows_exits;
 
 __attribute__((destructor)) static void windows_note_exit(void)
 {
-	fl__store_relaxed(&windows_exits, true); /* relaxed: a single flag, which publishes nothing */
+	fl__store_relaxed(&windows_exits, true); /* relaxed: a flag that publishes nothing */
 }
 
 bool fl__is_unloaded(void)
@@ -220,7 +219,7 @@ bool fl__is_unloaded(void)
 
 bool fl__is_exiting(void)
 {
-	return fl__load_relaxed(&windows_exits); /* relaxed: a single flag, which publishes nothing */
+	return fl__load_relaxed(&windows_exits); /* relaxed: a flag that publishes nothing */
 }
 
 void fl__handler_set(struct fl__handler *h, bool wanted)

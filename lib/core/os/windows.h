@@ -2,8 +2,8 @@
 #pragma once
 
 /*
- * The names of POSIX that the core uses and that mingw-w64 lacks. Windows has no signals that a
- * thread could block, and no fork(): what is registered for them is never called.
+ * The names of POSIX that the core uses and that mingw-w64 lacks. Windows has neither fork() nor
+ * signals that a thread could block, so what is registered for them is never called.
  */
 #include <errno.h>
 #include <fcntl.h>
@@ -14,7 +14,7 @@
 #include <stdlib.h>
 #include <sys/types.h>
 
-/* Signals. No signal can be caught, and signal 0 is never asked for. */
+/* Signals. No signal can be caught, and nobody waits for signal 0. */
 #define sigset_t _sigset_t
 typedef struct siginfo siginfo_t;
 struct sigaction {
@@ -31,8 +31,8 @@ enum { SA_SIGINFO = 1, SA_NOCLDSTOP = 2, SA_NOCLDWAIT = 4, SA_RESTART = 8, SIGQU
 #define pthread_atfork(before, in_parent, in_child) ((void)(before), (void)(in_parent), (void)(in_child), 0)
 
 /*
- * winpthreads' pthread_exit() runs no cleanup handlers, but the destructors of keys, while the
- * frames of the thread are still there. So the handlers of the library are a list in a key.
+ * In winpthreads, pthread_exit() runs no cleanup handlers, but it runs the destructors of keys
+ * while the thread's frames are still there. So the library's cleanup handlers are a list in a key.
  */
 struct fl__cleanup {
 	void (*function)(void *arg);
@@ -52,7 +52,7 @@ extern pthread_key_t fl__cleanups;
 		_cleanup.function(_cleanup.arg);                                                                       \
 	}
 
-struct pollfd; /* no context waits for one */
+struct pollfd; /* no context waits for one here */
 
 /* Files. */
 #define O_CLOEXEC (_O_NOINHERIT | _O_BINARY)
@@ -64,12 +64,12 @@ const char *fl__windows_program(void);
 #define FL__HIDDEN /* a DLL exports what it names */
 
 /*
- * Errors of POSIX that mingw-w64 lacks, by numbers of no other error. The core returns none of
- * them.
+ * Errors of POSIX that mingw-w64 lacks, with numbers that no other error has. The core never
+ * returns them.
  */
 #define EDQUOT 1001
 #define EMULTIHOP 1002
 #define ESTALE 1003
 #define ETOOMANYREFS 1004
-/* The result is a constant string, as that of musl's strerror() is. */
+/* The result is a constant string, like that of musl's strerror(). */
 #define strerror(number) ((number) < _sys_nerr ? _sys_errlist[number] : "Unknown error")

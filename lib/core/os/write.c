@@ -1,4 +1,5 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
+/* write(), repeated until everything is written. */
 #include "../base/sys.h"
 #include <limits.h>
 #ifndef _WIN32
