@@ -2,15 +2,15 @@
 /*
  * The barrier. Each phase runs in one of two ways.
  *
- *   gated    This is the usual way. A party arrives by one fetch-and-add on `state_`. Then it polls
- *            a gate: a word of the parking lot, outside of the barrier, which this phase alone
- *            holds. The last party changes the gate, and so lets all others pass. A party that
- *            stops polling sets SLEEPERS in the gate and enqueues itself. If the last party finds
+ *   gated    The usual way. A party arrives by one fetch-and-add on `state_`, and then polls a
+ *            gate: a word of the parking lot, outside of the barrier, which only this phase holds.
+ *            The last party changes the gate, which lets all others pass. A party that stops
+ *            polling sets SLEEPERS in the gate and enqueues itself. If the last party finds
  *            SLEEPERS, it also locks the wait queue, and wakes the enqueued parties.
- *   locked   A barrier with an action, of one party, or of more than PARTIES_MOST parties has only
- *            locked phases. In other barriers, a phase is locked if its first party found no free
- *            gate among the few that it looked at. Each party locks the wait queue, counts itself
- *            in `arrived_`, and enqueues itself.
+ *   locked   Each party locks the wait queue, counts itself in `arrived_`, and enqueues itself. All
+ *            phases of a barrier are locked if it has an action, one party, or more than
+ *            PARTIES_MOST parties. In other barriers, a phase is locked if its first party found no
+ *            free gate among the few that it tried.
  *
  * state_
  *
@@ -36,8 +36,9 @@
  *                                                                              sets 1
  *
  * At most one of BROKEN, LOCKED and GATED is set. Without GATED, bits 3 to 49 are 0. A gated phase
- * is open while it has fewer arrivals than parties. When a gated phase passes, state_ keeps GATED
- * until another phase begins, or until an abort or a reset. Nobody reads arrivals without GATED.
+ * is open while fewer parties have arrived than the phase needs. When it passes, state_ keeps GATED
+ * until another phase begins, or until an abort or a reset. Nobody reads the arrivals without
+ * GATED.
  *
  * A gate
  *
@@ -57,42 +58,42 @@
  * Invariants
  *   1. An open phase holds its gate. The phase is over as soon as its gate is not HELD, or is
  *      FAILED, or has another number.
- *   2. After its arrival in a gated phase, a party touches the barrier only if it knows that the
- *      phase is not over: it is the last party, or it holds the queue lock while it is enqueued.
- *      So the barrier may be freed as soon as one party of each phase has passed.
- *   3. The last party frees the gate. A party that looks late may find that another phase holds the
- *      gate. The other phase has another number, unless the gate has been taken 2^28 times since. A
- *      failed phase keeps its gate until all parties have left that were not enqueued. So a party
+ *   2. After a party has arrived in a gated phase, it touches the barrier only if it knows that the
+ *      phase is not over, because it is the last party, or holds the queue lock while it is
+ *      enqueued. Therefore the barrier may be freed as soon as one party of each phase has passed.
+ *   3. The last party frees the gate. If a party looks late, another phase may hold the gate by
+ *      then, but with another number, unless the gate has been taken 2^28 times since. A failed
+ *      phase keeps its gate until all parties that were not enqueued have left. Therefore a party
  *      that finds another number has passed.
- *   4. A gate changes only by read-modify-writes. They continue the release sequence of every
- *      earlier last party. So a party that acquires the gate late, from another phase, still
+ *   4. A gate changes only by read-modify-writes, which continue the release sequence of every
+ *      earlier last party. Therefore a party that acquires the gate late, from another phase, still
  *      acquires what the parties of its own phase released.
  *   5. A node of a gated phase is enqueued while the phase is not over, and dequeued in the
  *      transaction in which the phase ends. A node of a locked phase is enqueued only in a barrier
- *      that has no gates, or with LOCKED set. The transaction that clears LOCKED dequeues all nodes
+ *      without gates, or while LOCKED is set. The transaction that clears LOCKED dequeues all nodes
  *      of the locked phase.
- *   6. A context that adds 1 to the arrivals while no phase is open changes nothing that anybody
- *      reads. A context makes at most three such additions before it begins a phase, arrives in a
- *      phase, or locks the queue: two in fl_barrier_wait_until(), and one in barrier_begin() if the
- *      barrier has become BROKEN or LOCKED. So arrivals do not wrap before 2^12 contexts are
- *      between their additions and the lock at once.
+ *   6. If a context adds 1 to the arrivals while no phase is open, nobody reads what it changed. A
+ *      context makes at most three such additions before it begins a phase, arrives in a phase, or
+ *      locks the queue: two in fl_barrier_wait_until(), and one in barrier_begin() if the barrier
+ *      has become BROKEN or LOCKED. So arrivals cannot wrap before 2^12 contexts are between their
+ *      additions and the lock at the same time.
  *   7. BROKEN is set and cleared, and LOCKED is cleared, under the queue lock. The lock also guards
  *      arrived_, acting_ and the nodes.
  *
- * A gated phase linearizes at a read-modify-write of state_. If the phase passes, that is the
- * arrival of the last party. If the phase fails, that is the step by which abort, reset or a party
- * that gives up ends the open phase. A locked phase without an action linearizes in the transaction
- * in which the last party arrives, or the phase fails. A locked phase with an action linearizes in
- * the transaction of the last party after the action, or in the transaction in which it fails.
+ * A gated phase linearizes at a read-modify-write of state_: if it passes, at the arrival of the
+ * last party; if it fails, at the step by which abort, reset or a party that gives up ends the open
+ * phase. A locked phase without an action linearizes in the transaction in which the last party
+ * arrives or the phase fails. A locked phase with an action linearizes in the last party's
+ * transaction after the action, or in the transaction in which it fails.
  *
- *   arrived_   This is the number of queued parties of the present locked phase.
- *   acting_    While an action runs, acting_ is ACTING. The last party sets it before the action.
- *              An abort or a reset during the action adds CUT. While no action runs, acting_ is 0.
+ *   arrived_   the number of queued parties of the current locked phase
+ *   acting_    ACTING while an action runs, otherwise 0. The last party sets it before the action.
+ *              An abort or a reset during the action adds CUT.
  *
- * A dequeued waiter learns its result from the value of its node, even after its deadline. It
- * touches the barrier again only if its result is AGAIN.
+ * A dequeued waiter finds its result in the value of its node, even after its deadline. It touches
+ * the barrier again only if its result is AGAIN.
  *
- * The last party sets acting_ in a complete phase, and then calls the action without the queue
+ * In a complete phase, the last party sets acting_, and then calls the action without the queue
  * lock. What each call does depends on acting_:
  *
  *   acting_             0                    ACTING                       ACTING and CUT
@@ -110,9 +111,9 @@
  *
  * A LATE context belongs to the next phase. So no two actions run at once, not even after a reset.
  *
- * Why the gate lies outside of the barrier. A barrier may be destroyed as soon as one waiter has
- * returned, while others still poll. There are 1,024 gates, one in the cache line of each bucket of
- * the parking lot. docs/decisions/barrier-gates.md has the figures, and the alternatives.
+ * The gate lies outside of the barrier, because a barrier may be destroyed as soon as one waiter
+ * has returned, while others still poll. There are 1,024 gates, one in the cache line of each
+ * bucket of the parking lot. docs/decisions/barrier-gates.md has the figures and the alternatives.
  */
 #include "../base/atomic.h"
 #include "../base/panic.h"
@@ -123,9 +124,9 @@
 #include <pthread.h>
 
 /*
- * These are the values of a node. A queued node of a locked phase has the value PARTY or LATE. A
- * queued node of a gated phase has the value of bits 0 to 12 of state_, which name the gate. A
- * dequeued node of either phase has a barrier_result.
+ * The value of a node. In a locked phase, a queued node has the value PARTY or LATE; in a gated
+ * phase, it has bits 0 to 12 of state_, which name the gate. A dequeued node of either kind has a
+ * barrier_result.
  */
 enum { BARRIER_PARTY, BARRIER_LATE };
 enum barrier_result { BARRIER_PASSED = 2, BARRIER_FAILED, BARRIER_AGAIN };
@@ -137,8 +138,8 @@ enum { BARRIER_BROKEN = 1, BARRIER_LOCKED = 2, BARRIER_GATED = FL__GATE_HELD, BA
 #define BARRIER_ONE 0x4000000000000u /* bit 50: an arrival */
 
 /*
- * Bits of a gate. HELD, the number of the phase, and the parties have the places that GATED, the
- * number and the parties have in state_.
+ * Bits of a gate. HELD, the number of the phase and the parties are in the same places as GATED,
+ * the number and the parties in state_.
  */
 enum { GATE_FAILED = 1, GATE_SLEEPERS = 2, GATE_ONE = 0x2000 };
 #define GATE_PARTY_ONE 0x20000000000u /* bit 41 */
@@ -147,7 +148,7 @@ enum { GATE_FAILED = 1, GATE_SLEEPERS = 2, GATE_ONE = 0x2000 };
 
 enum { BARRIER_PARTIES_MOST = 511, BARRIER_TRIES = 8, BARRIER_POLLS = 64 };
 
-/* In this file the parameter `phase` is a state with GATED, unless a comment says otherwise. */
+/* In this file, a parameter `phase` is a state with GATED, unless a comment says otherwise. */
 static uint64_t *barrier_gate(uint64_t phase)
 {
 	return fl__lot_gate(phase / BARRIER_GATE_ONE % FL__GATES);
@@ -190,7 +191,7 @@ static bool barrier_may_have_gates(const fl_barrier *b)
 
 /*
  * Takes a gate. Returns the state of a new phase without arrivals, or LOCKED if none of the
- * BARRIER_TRIES gates that it looked at was free.
+ * BARRIER_TRIES gates that it tried was free.
  */
 static uint64_t barrier_take_gate(const fl_barrier *b)
 {
@@ -209,16 +210,14 @@ static uint64_t barrier_take_gate(const fl_barrier *b)
 
 static void barrier_free_gate(uint64_t phase)
 {
-	/*
-	 * release: pairs with the acquire in barrier_leave(). It is a swap because of invariant 4.
-	 */
+	/* release: pairs with the acquire in barrier_leave(). A swap because of invariant 4. */
 	fl__swap_release(barrier_gate(phase), phase & GATE_NUMBER);
 }
 
 /*
- * Called when no phase is open. Begins a phase, or arrives in a phase that has begun in the
- * meantime. Returns the state before this arrival. If the state is without GATED, the caller has
- * not arrived, and must lock the queue.
+ * Called when no phase is open. Begins a phase, or arrives in one that has begun in the meantime.
+ * Returns the state before this arrival. If the state is without GATED, the caller has not arrived,
+ * and must lock the queue.
  */
 static uint64_t barrier_begin(fl_barrier *b)
 {
@@ -238,7 +237,7 @@ static uint64_t barrier_begin(fl_barrier *b)
 }
 
 /*
- * Dequeues and wakes the waiters of one kind, PARTY or LATE, or those of a gated phase. Returns how
+ * Dequeues and wakes the waiters of one kind: PARTY, LATE, or those of a gated phase. Returns how
  * many nodes were dequeued.
  */
 static uint64_t barrier_take(struct fl__lot *lot, uint64_t value, enum barrier_result result)
@@ -267,22 +266,22 @@ static int barrier_pass(fl_barrier *b, uint64_t phase)
 	return barrier_order(phase);
 }
 
-/* Lets the parties of an open phase fail. The caller has just ended that phase. */
+/* Makes the parties of an open phase fail. The caller has just ended that phase. */
 static void barrier_fail(struct fl__lot *lot, uint64_t phase)
 {
 	const uint64_t left = phase / BARRIER_ONE - barrier_take(lot, phase, BARRIER_FAILED);
-	/* relaxed: a failed phase publishes nothing. It is a swap because of invariant 4. */
+	/* relaxed: a failed phase publishes nothing. A swap because of invariant 4. */
 	fl__swap_relaxed(barrier_gate(phase),
 	                 left == 0 ? phase & GATE_NUMBER : (phase & GATE_SHUT) | GATE_FAILED | left * GATE_PARTY_ONE);
 }
 
-/* Called by a party that has found the phase over. Returns its order of arrival, or -EPIPE. */
+/* Called by a party that found the phase over. Returns its order of arrival, or -EPIPE. */
 static int barrier_leave(uint64_t phase)
 {
 	/* acquire: pairs with the release of the last party, in barrier_pass() */
 	if (((fl__load_acquire(barrier_gate(phase)) ^ phase) & GATE_SHUT) != GATE_FAILED)
 		return barrier_order(phase);
-	/* relaxed: only the order of the changes of the gate matters, which says who leaves last */
+	/* relaxed: only the order of the gate's changes matters, which decides who leaves last */
 	if (fl__sub_relaxed(barrier_gate(phase), GATE_PARTY_ONE) / GATE_PARTY_ONE == 1)
 		barrier_free_gate(phase);
 	return -EPIPE;
@@ -305,14 +304,14 @@ static void barrier_set_acting(fl_barrier *b, uint64_t acting)
  *   -EPIPE   the barrier is broken
  *   -EAGAIN  the phase that was locked is over, or reset: the next one may have a gate
  *   -EBUSY   the caller is not the last party
- *   else     the last party's order of arrival: all waiters are woken, or acting_ is set and
+ *   other    the last party's order of arrival: all waiters are woken, or acting_ is set and
  *            the caller must call barrier_run_action()
  */
 static int barrier_arrive(struct fl__lot *lot, fl_barrier *b)
 {
 	/*
-	 * relaxed: the caller holds the queue lock. So BROKEN does not change, and LOCKED may only
-	 * be set (invariant 7).
+	 * relaxed: because the caller holds the queue lock, BROKEN does not change, and LOCKED can
+	 * only be set (invariant 7)
 	 */
 	const uint64_t state = fl__load_relaxed(&b->state_);
 	if (state & BARRIER_BROKEN)
@@ -347,7 +346,7 @@ static uint64_t barrier_end_action(fl_barrier *b)
 	return acting;
 }
 
-/* Called when the action ends its thread. That counts as an abort of the barrier. */
+/* Called when the action ends its thread, which counts as an abort of the barrier. */
 static void barrier_abandon(void *b)
 {
 	fl_barrier_abort(b);
@@ -355,7 +354,7 @@ static void barrier_abandon(void *b)
 }
 
 /*
- * Calls the action. A fiber has no cleanup frame, because its thread keeps one list of frames for
+ * Calls the action. A fiber gets no cleanup frame, because its thread keeps one list of frames for
  * all its fibers.
  */
 static void barrier_call_action(fl_barrier *b)
@@ -386,7 +385,7 @@ static int barrier_result_of(const struct fl__node *node, int order)
 }
 
 /*
- * Called after a timeout or a cancel. If the waiter has a result already, other than AGAIN, returns
+ * Called after a timeout or a cancel. If the waiter already has a result other than AGAIN, returns
  * that result. If the phase is complete, waits for the result. Otherwise breaks the barrier and
  * returns `rc`. `phase` is the parameter of barrier_wait_once().
  */
@@ -397,10 +396,7 @@ static int barrier_give_up(fl_barrier *b, struct fl__node *node, int order, uint
 	const bool queued = node->queued;
 	bool complete = queued && node->value == BARRIER_PARTY && b->acting_ != 0;
 	if (queued && (phase & BARRIER_GATED)) {
-		/*
-		 * relaxed: the CAS checks it. The caller may touch the barrier because of invariant
-		 * 2.
-		 */
+		/* relaxed: the CAS checks it. By invariant 2 the caller may touch the barrier. */
 		uint64_t seen = fl__load_relaxed(&b->state_);
 		do /* another phase may have begun before the last party of this one locks the queue */
 			complete = (seen ^ phase) % BARRIER_ONE != 0 || barrier_missing(seen) <= 0;
@@ -425,31 +421,31 @@ static int barrier_give_up(fl_barrier *b, struct fl__node *node, int order, uint
 	fl__lot_close(&lot);
 	if (!complete)
 		return rc;
-	/* It returns 0, since it has no deadline and no token. */
+	/* This returns 0, because there is no deadline and no token. */
 	(void)fl__wait_sleep(node->wait, FL_FOREVER, FL_SHIELDED);
 	return barrier_result_of(node, order);
 }
 
 void fl_barrier_destroy(fl_barrier *b)
 {
-	/* relaxed, both: no context uses the barrier, or the program is wrong */
+	/* relaxed, both: no context uses the barrier, unless the program is wrong */
 	fl__hook_destroy(b, b,
 	                 fl__load_relaxed(&b->acting_) != 0 || fl__lot_has_waiters_at(b) ||
 	                     barrier_is_open(fl__load_relaxed(&b->state_)));
 }
 
 /*
- * Waits in one phase. `phase` is the state before the caller's arrival in a gated phase. If `phase`
- * is without GATED, the caller has not arrived yet, and arrives here, in a locked phase. Returns
- * the result, or -EAGAIN if the caller must arrive again: when the caller was LATE and the phase is
- * over, or when barrier_arrive() returns -EAGAIN.
+ * Waits in one phase. `phase` is the state before the caller's arrival in a gated phase. If it is
+ * without GATED, the caller has not arrived yet, and arrives here in a locked phase. Returns the
+ * result, or -EAGAIN if the caller must arrive again, because it was LATE and the phase is over, or
+ * because barrier_arrive() returned -EAGAIN.
  */
 static int barrier_wait_once(fl_barrier *b, uint64_t phase, fl_time deadline, fl_cancel_token *cancel)
 {
 	FL__WAIT(wait, node, FL__DEBUG_BARRIER, b);
 	/*
 	 * While yields are barred, only a party that waits for one other party polls. Otherwise the
-	 * polls would keep this CPU from the parties that are missing.
+	 * polls would keep this CPU from the missing parties.
 	 */
 	if ((phase & BARRIER_GATED) && (barrier_missing(phase) <= 2 || !fl__yields_are_barred(fl__sys.now())) &&
 	    fl__wait_spin(&wait, barrier_is_over, &phase, deadline, cancel))
@@ -491,13 +487,13 @@ int fl_barrier_wait_until(fl_barrier *b, fl_time deadline, fl_cancel_token *canc
 	do {
 		/*
 		 * acq_rel: pairs with the arrivals of the other parties. It releases what this
-		 * party has done. The last party acquires what all others have done.
+		 * party has done, and lets the last party acquire what all others have done.
 		 */
 		uint64_t phase = fl__add_acq_rel(&b->state_, BARRIER_ONE);
 		if ((phase & BARRIER_GATED) && barrier_missing(phase) < 0) {
 			/*
-			 * The context that has found the phase complete is about to begin another
-			 * one. relaxed: the arrival below acquires
+			 * The context that found the phase complete is about to begin another one.
+			 * relaxed: the arrival below acquires
 			 */
 			for (int i = 0; i < BARRIER_POLLS && !barrier_is_open(fl__load_relaxed(&b->state_)); i++)
 				fl__sys.relax();

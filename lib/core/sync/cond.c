@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * The condition is a wait queue in the parking lot (wait/lot.h), and a word. The word may have one
- * spinner. That is a thread that began to wait when no other context waited. It polls its own
- * fl__wait before it enters the queue.
+ * The condition is a word, and a wait queue in the parking lot (wait/lot.h). The word may contain
+ * one spinner: a thread that began to wait when no other context waited. It polls its own fl__wait
+ * before it enters the queue.
  *
  *   bits       meaning                   set by                         cleared by
  *   WAITERS    the wait queue may be     a waiter that enqueues,        signal and broadcast, under
@@ -21,33 +21,34 @@
  *
  * Rules
  *   1. A waiter enters the queue or the word before it unlocks the mutex. So a signaller that
- *      changes the predicate under the mutex afterwards finds the waiter. No later waiter can steal
- *      a signal. A waiter that timed out has consumed no signal (lot.c, invariant 2).
- *   2. A signal to the spinner, which has waited longest, is one store to its fl__wait. Signals,
- *      and the spinner's move into the queue, hold the queue lock. So the spinner learns of a
- *      signal before it touches the condition, which may be freed after the signal.
- *   3. A signal moves a sleeping thread to the queue of the mutex. An unlock of the mutex wakes the
- *      first waiter there. If the first waiters share a futex, it wakes and dequeues all of them at
- *      once. A waiter that was moved counts as signalled, even if its deadline expires before it
- *      owns the mutex.
+ *      afterwards changes the predicate under the mutex finds the waiter, and no later waiter can
+ *      steal the signal. A waiter that timed out has consumed no signal (lot.c, invariant 2).
+ *   2. Signalling the spinner, which has waited longest, is one store to its fl__wait. Signals hold
+ *      the queue lock, and so does the spinner when it moves into the queue. Therefore the spinner
+ *      learns of a signal before it touches the condition, which may be freed after the signal.
+ *   3. A signal moves a sleeping thread to the queue of the mutex, where an unlock of the mutex
+ *      wakes the first waiter. If the first waiters share a futex, the unlock wakes and dequeues
+ *      all of them at once. A waiter that was moved counts as signalled, even if its deadline
+ *      expires before it owns the mutex.
  *   4. A signal wakes a fiber at once, and the fiber then locks the mutex as a newcomer. In the
- *      queue of the mutex it could become the owner by a hand-over long before it runs. Its loop
- *      may run another fiber for seconds, and then all other threads that lock the mutex would
- *      wait for that loop. Moves are for threads: without them a broadcast would make all threads
- *      run at the same time, and queue up again. The fibers of a loop run one after another anyway.
- *   5. WAITERS, TOGETHER and APART change under the queue lock. A waiter sets WAITERS, or becomes
- *      the spinner, while it holds the mutex, too. A spinner that enqueues replaces itself by
- *      WAITERS in one store. So a signaller that has locked the mutex after that sees WAITERS or a
- *      spinner in a relaxed load.
+ *      queue of the mutex, a fiber could become the owner by a hand-over long before it runs,
+ *      because its loop may run another fiber for seconds. All other threads that lock the mutex
+ *      would then wait for that loop. Threads are moved, because otherwise a broadcast would make
+ *      all of them run at the same time, and enqueue again. The fibers of a loop run one after
+ *      another anyway.
+ *   5. WAITERS, TOGETHER and APART change under the queue lock. When a waiter sets WAITERS or
+ *      becomes the spinner, it also holds the mutex. A spinner that enqueues replaces itself by
+ *      WAITERS in one store. So if a signaller has locked the mutex after that, its relaxed load
+ *      sees WAITERS or a spinner.
  *
- * The linearization point of a wait is the enqueue in cond_enqueue() or the CAS in cond_try_spin().
- * A signal or a broadcast linearizes, for each waiter, at the move or the wake of the waiter, or at
- * the CAS that takes the spinner out of the word. Signal and broadcast make their last access to
- * the condition under the queue lock. So the condition may be destroyed once its waiters are woken.
- * Signal and broadcast touch the mutex only while a queued waiter is to lock it.
+ * A wait linearizes at the enqueue in cond_enqueue() or the CAS in cond_try_spin(). A signal or a
+ * broadcast linearizes, for each waiter, at the move or the wake of the waiter, or at the CAS that
+ * takes the spinner out of the word. Their last access to the condition is under the queue lock. So
+ * the condition may be destroyed once its waiters are woken. They touch the mutex only while a
+ * queued waiter is going to lock it.
  *
- * docs/decisions/condition-wakes.md says why a condition wakes its waiters one after the other, and
- * later all at once, with the figures.
+ * docs/decisions/condition-wakes.md says, with figures, why a condition first wakes its waiters one
+ * after the other, and later all at once.
  */
 #include "../base/atomic.h"
 #include "../base/panic.h"
@@ -68,7 +69,7 @@ static bool cond_is_together(uintptr_t seen)
 	return (seen & COND_HABIT) == COND_TOGETHER;
 }
 
-/* Enqueues the caller. Called with the mutex held. */
+/* Enqueues the caller, which holds the mutex. */
 static void cond_enqueue(fl_cond *c, struct fl__node *node)
 {
 	FL__LOT(lot, c);
@@ -79,8 +80,8 @@ static void cond_enqueue(fl_cond *c, struct fl__node *node)
 }
 
 /*
- * Makes the caller the spinner. Returns false if another context waits, if the caller may not spin,
- * or if a signal changes the word at the same time. Called with the mutex held.
+ * Makes the caller the spinner. Returns false if another context waits, the caller may not spin, or
+ * a signal changes the word at the same time. The caller holds the mutex.
  */
 static bool cond_try_spin(fl_cond *c, struct fl__wait *wait)
 {
@@ -98,7 +99,7 @@ static bool cond_is_signalled(const void *wait)
 	return fl__load_acquire(&((const struct fl__wait *)wait)->park_word) == COND_SIGNALLED;
 }
 
-/* Moves the spinner from the word into the queue. Returns false if it was signalled before. */
+/* Moves the spinner from the word into the queue. Returns false if it was already signalled. */
 static bool cond_enqueue_spinner(fl_cond *c, struct fl__node *node)
 {
 	FL__LOT(lot, c);
@@ -115,7 +116,7 @@ static bool cond_enqueue_spinner(fl_cond *c, struct fl__node *node)
 }
 
 /*
- * Locks also the queue `to` of the mutex that the first waiter waits for, and returns the mutex.
+ * Also locks the queue `to` of the mutex that the first waiter waits for, and returns the mutex.
  * Returns NULL if there is no waiter.
  */
 static fl_mutex *cond_open_mutex(struct fl__lot *queue, struct fl__lot *to)
@@ -134,7 +135,7 @@ static fl_mutex *cond_open_mutex(struct fl__lot *queue, struct fl__lot *to)
 }
 
 /*
- * Moves or wakes up to `max` waiters that wait for the mutex of the first waiter. Returns how many,
+ * Moves or wakes up to `max` waiters that wait for the first waiter's mutex. Returns how many,
  * which is 0 if there are none or all have given up.
  */
 static size_t cond_requeue_some(struct fl__lot *queue, size_t max)
@@ -148,7 +149,7 @@ static size_t cond_requeue_some(struct fl__lot *queue, size_t max)
 	return moved;
 }
 
-/* Wakes the spinner, under the queue lock. Returns how many threads it has woken: 0 or 1. */
+/* Wakes the spinner, under the queue lock. Returns how many threads it woke: 0 or 1. */
 static size_t cond_wake_spinner(fl_cond *c)
 {
 	uintptr_t seen = fl__load_relaxed(&c->word_); /* relaxed: a stale value only makes the CAS fail */
@@ -183,7 +184,7 @@ static void cond_wake_queue(fl_cond *c, struct fl__lot *queue, size_t max)
 
 bool fl__cond_is_busy(const fl_cond *c)
 {
-	/* relaxed: no new waiter comes, since the caller destroys the condition */
+	/* relaxed: no new waiter comes, because the caller destroys the condition */
 	return fl__lot_has_waiters_at(c) || cond_spinner(fl__load_relaxed(&c->word_));
 }
 
@@ -210,8 +211,8 @@ void fl_cond_signal_n(fl_cond *c, size_t n)
 }
 
 /*
- * Called after a timeout or a cancel. Dequeues the waiter. Returns false if a signal has moved the
- * waiter before: then it leaves the queue of the mutex.
+ * Dequeues the waiter after a timeout or a cancel. Returns false if a signal had already moved the
+ * waiter; then it leaves the queue of the mutex instead.
  */
 static bool cond_leave(const fl_cond *c, struct fl__mutex_node *waiter)
 {

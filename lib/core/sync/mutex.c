@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
  * The mutex is a word, and a wait queue in the parking lot (wait/lot.h). A running context may
- * overtake the waiters, but only for a bounded time: then the mutex is handed over to the first
- * waiter. turn.h has the rule.
+ * overtake the waiters, but only for a bounded time; then the mutex is handed over to the first
+ * waiter. turn.h explains this.
  *
  *   MUTEX_   meaning                     set by                        cleared by
  *   LOCKED   the mutex is held           a lock: CAS; with HAND, an    unlock: subtraction
@@ -24,29 +24,29 @@
  *   AWAKE      first         polls, then opens the queue          owner, or ASLEEP with WAITERS set
  *
  * A waiter of a condition calls fl__mutex_relock() after its wake. If it is in the queue of the
- * mutex by then, it begins as AWAKE, and otherwise as RUNNING. An AWAKE waiter is the first in the
- * queue, unless it is a fiber that is away: other waiters go before that fiber (invariant 4).
+ * mutex by then, it begins as AWAKE, otherwise as RUNNING. An AWAKE waiter is the first in the
+ * queue, unless it is a fiber that is away, because other waiters go before such a fiber (invariant
+ * 4).
  *
  * Invariants
- *   1. The linearization point of a lock is the CAS that sets LOCKED or clears HAND. That of an
- *      unlock is the subtraction, which is the unlock's last access to the mutex. There are two
- *      exceptions. With WATCHED, the unlock linearizes at the AND in mutex_free_watched(), which is
- *      then its last access. And if mutex_wake_first() finds a waiter in the queue, it changes the
- *      word afterwards. The memory may already hold another mutex by then. That is harmless: while
- *      a waiter of this address is queued, some mutex exists at it, and waking that mutex's first
- *      waiter is always allowed.
+ *   1. A lock linearizes at the CAS that sets LOCKED or clears HAND. An unlock linearizes at the
+ *      subtraction, which is its last access to the mutex, with two exceptions. If WATCHED is set,
+ *      it linearizes at the AND in mutex_free_watched(), which is then its last access. And if
+ *      mutex_wake_first() finds a waiter in the queue, it changes the word afterwards. By then the
+ *      memory may contain another mutex. That is harmless, because while a waiter of this address
+ *      is queued, some mutex exists at it, and waking that mutex's first waiter is always allowed.
  *   2. If the queue is not empty, one of these statements holds: the first waiter is awake; a
- *      transaction of the parking lot has decided to wake the first waiter, and wakes that waiter
- *      when it ends; WAITERS is set, and LOCKED or WATCHED, too; or an unlock is about to call
+ *      transaction of the parking lot has decided to wake the first waiter, and does so when it
+ *      ends; WAITERS is set, and so is LOCKED or WATCHED; or an unlock is about to call
  *      mutex_wake_first().
  *   3. WAITERS changes only under the queue lock. When a context releases the queue lock, WAITERS
  *      is set only if the queue is not empty.
- *   4. mutex_hand_over() sets HAND only for a first waiter that is awake. A waiter that gave up is
- *      not awake (lot.c, invariant 2). Only the waiter for which HAND was set clears HAND, with one
- *      exception. If that waiter is a fiber that is away (lot.c, invariant 8), another waiter goes
- *      before the fiber, and may clear HAND. The fiber is still awake, behind the other waiter, and
- *      the two compete: the CAS in mutex_take() decides which of them becomes the owner. The loser
- *      sets WAITERS before it sleeps.
+ *   4. mutex_hand_over() sets HAND only for a first waiter that is awake, which excludes waiters
+ *      that gave up (lot.c, invariant 2). Only the waiter for which HAND was set clears it, with
+ *      one exception. If that waiter is a fiber that is away (lot.c, invariant 8), another waiter
+ *      goes before the fiber, and may clear HAND. The fiber, now behind the other waiter, is still
+ *      awake, and the two compete: the CAS in mutex_take() decides which of them becomes the owner.
+ *      The loser sets WAITERS before it sleeps.
  */
 #include "mutex.h"
 #include "../base/atomic.h"
@@ -63,9 +63,9 @@ enum {
 static const int64_t MUTEX_SPIN = FL_US(20);
 
 /*
- * An unlock compares `plain` with the word as it was before the unlock. If they are equal, the
- * unlock takes the fast path. Normally `plain` is LOCKED. After a wake it is HAND, a value that the
- * word never has, so that each unlock of this thread takes the slow path.
+ * An unlock takes the fast path if the word before the unlock equals `plain`. Usually `plain` is
+ * LOCKED. After a wake it is HAND, a value that the word never has, so that each unlock of this
+ * thread takes the slow path.
  */
 static _Thread_local struct {
 	uint32_t plain;
@@ -73,10 +73,10 @@ static _Thread_local struct {
 } mutex_last FL__INITIAL_EXEC = {.plain = MUTEX_LOCKED};
 
 /*
- * Tries to acquire the mutex, if it is free or, with `first`, was handed over to the caller.
- * Returns whether it did. If it did not, and `marks` is true, WAITERS is set. With `marks` the
- * caller holds the queue lock. WAITERS is set by an addition, since a CAS could fail for as long as
- * another thread locks and unlocks the mutex.
+ * Tries to acquire the mutex if it is free or, with `first`, was handed over to the caller. Returns
+ * whether it did. If it did not, and `marks` is true, WAITERS is set. With `marks` the caller holds
+ * the queue lock. WAITERS is set by an addition, because a CAS could fail for as long as another
+ * thread locks and unlocks the mutex.
  */
 static bool mutex_take(fl_mutex *m, bool first, bool marks)
 {
@@ -88,7 +88,7 @@ static bool mutex_take(fl_mutex *m, bool first, bool marks)
 	for (;;) {
 		if (!(seen & MUTEX_HELD) || (first && (seen & MUTEX_HAND))) {
 			/*
-			 * acquire: pairs with the release in fl_mutex_unlock(), also after a
+			 * acquire: pairs with the release in fl_mutex_unlock(), even after a
 			 * hand-off
 			 */
 			if (fl__cas_weak_acquire(&m->word_, &seen, (seen | MUTEX_LOCKED) & ~(uint32_t)MUTEX_HAND))
@@ -104,13 +104,13 @@ static bool mutex_take(fl_mutex *m, bool first, bool marks)
 
 /*
  * Polls for a bounded time. Returns true as soon as the caller has acquired the mutex. The pauses
- * double, since each access takes the cache line from the owner.
- *   - A running context polls about a microsecond, or until the word shows a waiter.
+ * double, because each access takes the cache line from the owner.
+ *   - A running context polls for about a microsecond, or until the word shows a waiter.
  *   - The first waiter polls for up to MUTEX_SPIN, with longer pauses, because the owner may be
- *     waiting for this CPU. A first waiter that is a fiber tries once.
+ *     waiting for this CPU. If the first waiter is a fiber, it tries once.
  *   - While polling is off (polling.c), each context tries once.
  *   - While yields are barred (base/yield.c), a thread tries twice if the thread that woke it last
- *     did so on the same CPU. The owner is probably that thread, and waits for this CPU.
+ *     did so on the same CPU, because that thread probably is the owner, and waits for this CPU.
  */
 static bool mutex_spin(fl_mutex *m, const struct fl__node *node, bool first)
 {
@@ -134,16 +134,14 @@ static bool mutex_spin(fl_mutex *m, const struct fl__node *node, bool first)
 
 /*
  * Lets a woken fiber of the same thread lock first. Suppose that a fiber waits for something else
- * while it holds the mutex, then unlocks it, and at once locks it again. No other fiber of the
- * thread has run since the unlock. So without this yield the fiber would overtake the woken one
- * each time.
+ * while it holds the mutex, then unlocks it, and at once locks it again. Because no other fiber of
+ * the thread has run since the unlock, it would overtake the woken fiber each time.
  */
 static void mutex_yield(const fl_mutex *m)
 {
 	/*
-	 * relaxed: a hint. WAITERS without LOCKED usually means that a fiber has unlocked, and that
-	 * the waiter has yet to run. It may also be an unlock that is about to call
-	 * mutex_wake_first().
+	 * relaxed: a hint. WAITERS without LOCKED usually means that a fiber has unlocked, and the
+	 * waiter has yet to run. It may also be an unlock that is about to call mutex_wake_first().
 	 */
 	if ((fl__load_relaxed(&m->word_) & (MUTEX_LOCKED | MUTEX_WAITERS)) != MUTEX_WAITERS)
 		return;
@@ -181,7 +179,7 @@ static void mutex_leave(fl_mutex *m, struct fl__node *node, bool owns)
 
 static void mutex_clear_stale(fl_mutex *m)
 {
-	/* relaxed: a hint, since WAITERS changes only under the queue lock */
+	/* relaxed: a hint, because WAITERS changes only under the queue lock */
 	if (!(fl__load_relaxed(&m->word_) & MUTEX_WAITERS))
 		return;
 	FL__LOT(lot, m);
@@ -190,9 +188,9 @@ static void mutex_clear_stale(fl_mutex *m)
 }
 
 /*
- * Locks a mutex that is contended. Each round polls, then acquires or enqueues under the queue
- * lock, and then sleeps. If `woken` is not NULL, the caller is this waiter, which is awake and the
- * first in the queue. If it is NULL, the caller is not queued. Returns 0, -ETIMEDOUT or -ECANCELED.
+ * Locks a contended mutex. Each round polls, then acquires or enqueues under the queue lock, and
+ * then sleeps. If `woken` is not NULL, it is the caller's waiter, which is awake and the first in
+ * the queue. Otherwise the caller is not queued. Returns 0, -ETIMEDOUT or -ECANCELED.
  */
 static int mutex_lock_contended(fl_mutex *m, struct fl__mutex_node *woken, fl_time deadline, fl_cancel_token *cancel,
                                 struct fl__hook_op *op)
@@ -218,7 +216,7 @@ static int mutex_lock_contended(fl_mutex *m, struct fl__mutex_node *woken, fl_ti
 
 		fl__lot_open(&lot, m);
 		struct fl__node *fiber = awake ? NULL : fl__lot_pass_away(&lot);
-		/* If `fiber` is NULL, the comparison finds an empty queue. */
+		/* If `fiber` is NULL, this comparison detects an empty queue. */
 		const bool first = awake || fl__lot_first(&lot) == fiber;
 		const bool waits = !first || !mutex_take(m, awake || fiber, true);
 		if (!waits) {
@@ -276,8 +274,8 @@ FL__SLOW_PATH static int mutex_try_lock_slow(fl_mutex *m)
 }
 
 /*
- * Hands the mutex over to the first waiter. If another context has locked it already, sets WAITERS
- * instead. The caller holds the queue lock.
+ * Hands the mutex over to the first waiter, or, if another context has already locked it, sets
+ * WAITERS. The caller holds the queue lock.
  */
 static void mutex_hand_over(fl_mutex *m)
 {
@@ -290,7 +288,7 @@ static void mutex_hand_over(fl_mutex *m)
 		fl__hook_note(FL__TRACE_HAND_OFF, m, 0);
 }
 
-/* Remembers that this thread woke a waiter of `m`. With NULL it forgets its last wake. */
+/* Remembers that this thread woke a waiter of `m`, or, if `m` is NULL, forgets its last wake. */
 static void mutex_remember_wake(const fl_mutex *m)
 {
 	mutex_last.plain = m ? MUTEX_HAND : MUTEX_LOCKED;
@@ -314,23 +312,23 @@ static void mutex_wake_first(fl_mutex *m)
 		mutex_hand_over(m);
 	else if (first && (has_run || !(fl__ctx_get()->ops->yield || first->node.wait->ctx->ops->yield)))
 		/*
-		 * WAITERS is cleared, because the waiter sets it again before it goes back to
-		 * sleep. It stays set in one case: the waiter has not run since its last wake, and
-		 * the waiter or the caller is a fiber. Then another fiber may keep the waiter's
-		 * thread for long. With the bit set, each unlock checks whether the waiter's turn
-		 * is over. relaxed: invariant 3.
+		 * Clears WAITERS, because the waiter sets it again before it goes back to sleep.
+		 * However, WAITERS stays set if the waiter has not run since its last wake, and the
+		 * waiter or the caller is a fiber, because another fiber may keep the waiter's
+		 * thread busy for long. Then each unlock checks whether the waiter's turn is over.
+		 * relaxed: invariant 3
 		 */
 		fl__and_relaxed(&m->word_, ~(uint32_t)MUTEX_WAITERS);
 	mutex_remember_wake(first && !has_run ? m : NULL);
 }
 
-/* Tells debugging of the unlock, and then frees the mutex. Returns the word before. */
+/* Tells debugging of the unlock, and then frees the mutex. Returns the word before that. */
 static uint32_t mutex_free_watched(fl_mutex *m)
 {
 	fl__hook_unlocking(m, 0);
 	/*
-	 * release: pairs with the acquires of all calls that lock, as the subtraction in
-	 * fl_mutex_unlock() does. The last access (invariant 1).
+	 * release: pairs with the acquires of all calls that lock, like the subtraction in
+	 * fl_mutex_unlock(). The last access (invariant 1).
 	 */
 	return fl__and_release(&m->word_, ~(uint32_t)MUTEX_WATCHED);
 }
@@ -338,7 +336,7 @@ static uint32_t mutex_free_watched(fl_mutex *m)
 FL__SLOW_PATH static void mutex_unlock_slow(fl_mutex *m, uint32_t before)
 {
 	if (!(before & MUTEX_LOCKED) || (before & MUTEX_HAND)) {
-		/* relaxed: it undoes the subtraction, and publishes nothing */
+		/* relaxed: undoes the subtraction, and publishes nothing */
 		fl__add_relaxed(&m->word_, MUTEX_LOCKED);
 		fl__panic("fl_mutex_unlock", m, "not locked");
 	}
@@ -349,8 +347,8 @@ FL__SLOW_PATH static void mutex_unlock_slow(fl_mutex *m, uint32_t before)
 }
 
 /*
- * Called under the queue lock when the queue has got a new first waiter, which sleeps. Sets WAITERS
- * if the mutex is locked, and else wakes the waiter (invariant 2). With `fiber` the waiter goes
+ * Called under the queue lock when the queue has a new first waiter, which sleeps. Sets WAITERS if
+ * the mutex is locked, and otherwise wakes the waiter (invariant 2). With `fiber` the waiter goes
  * before a fiber that is away, and takes the mutex that was handed over to the fiber.
  */
 static void mutex_mark_or_wake(fl_mutex *m, struct fl__lot *lot, bool fiber)
@@ -387,12 +385,11 @@ void fl__mutex_relock(struct fl__mutex_node *waiter, struct fl__hook_op *op)
 	uint32_t expected = 0;
 	int rc = 0;
 	/*
-	 * There is no load before the CAS. With a load, the cache line would be fetched twice: once
-	 * to read it, and once more to write it.
-	 * acquire: pairs with the release in fl_mutex_unlock()
+	 * There is no load before the CAS, because it would fetch the cache line twice: once to
+	 * read it, and once more to write it. acquire: pairs with the release in fl_mutex_unlock()
 	 */
 	if (woken || !fl__cas_weak_acquire(&m->word_, &expected, MUTEX_LOCKED))
-		/* It returns 0, since it has no deadline and no token. */
+		/* This returns 0, because there is no deadline and no token. */
 		rc = mutex_lock_contended(m, woken, FL_FOREVER, FL_SHIELDED, op);
 	(void)mutex_tell_debug(m, rc, op);
 }
@@ -406,8 +403,8 @@ void fl_mutex_init(fl_mutex *m)
 bool fl__mutex_is_busy(const fl_mutex *m)
 {
 	/*
-	 * It looks at the queue first, since a waiter sets LOCKED before it leaves the queue.
-	 * acquire: pairs with the release in fl_mutex_unlock()
+	 * Checks the queue first, because a waiter sets LOCKED before it leaves the queue. acquire:
+	 * pairs with the release in fl_mutex_unlock()
 	 */
 	return fl__lot_has_waiters_at(m) || (fl__load_acquire(&m->word_) & MUTEX_HELD);
 }
@@ -423,7 +420,7 @@ FL_NO_THREAD_SAFETY_ANALYSIS void fl_mutex_lock(fl_mutex *m)
 	/* acquire: pairs with the release in fl_mutex_unlock() */
 	if (fl__likely(fl__cas_weak_acquire(&m->word_, &expected, MUTEX_LOCKED)))
 		return;
-	(void)mutex_lock_slow(m, FL_FOREVER, FL_SHIELDED); /* 0: it has no deadline and no token */
+	(void)mutex_lock_slow(m, FL_FOREVER, FL_SHIELDED); /* 0: no deadline, no token */
 }
 
 FL_NO_THREAD_SAFETY_ANALYSIS void fl__mutex_hold(fl_mutex *m)
@@ -433,7 +430,7 @@ FL_NO_THREAD_SAFETY_ANALYSIS void fl__mutex_hold(fl_mutex *m)
 	if (fl__likely(fl__cas_weak_acquire(&m->word_, &expected, MUTEX_LOCKED)))
 		return;
 	FL__BLOCKS_THREAD();
-	(void)mutex_lock_slow(m, FL_FOREVER, FL_SHIELDED); /* 0: it has no deadline and no token */
+	(void)mutex_lock_slow(m, FL_FOREVER, FL_SHIELDED); /* 0: no deadline, no token */
 }
 
 int fl_mutex_try_lock(fl_mutex *m)
