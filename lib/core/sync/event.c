@@ -11,19 +11,19 @@
  *   sets     the number of sets, modulo  fl_event_set(), unless      -
  *            2^29                        AUTO
  *
- * By `sets` a wait that has yet to enqueue notices a set that was reset at once. SET and WAITERS
- * are never set at the same time. While WAITERS is set, the word changes only under the queue lock,
+ * A wait that has yet to enqueue uses `sets` to notice a set that was reset at once. SET and
+ * WAITERS are never set together. While WAITERS is set, the word changes only under the queue lock,
  * except that a reset may write the same value again.
  *
  * A set linearizes at its CAS, or at its store under the queue lock, which is its last access. The
- * store is in the same transaction as the takes. So even if a reset follows at once, a set wakes
- * each waiter that is queued, or with AUTO the first of them, and no later waiter. A wait with AUTO
+ * store and the takes are in the same transaction. So even if a reset follows at once, a set wakes
+ * each waiter that is queued (with AUTO, the first of them), and no later waiter. A wait with AUTO
  * linearizes at its CAS, or at the take that hands the set over to it.
  *
  * Set and reset always write the word, even if they do not change it: by a read-modify-write or, in
  * a set that finds WAITERS, by the store under the queue lock. So a context that resets the event,
- * then looks for work, and then waits, misses no work. Either the reset acquires the setter's
- * writes, and the look finds the work; or the set follows the reset, and the wait returns.
+ * then checks for work, and then waits, misses no work: either the reset acquires the setter's
+ * writes, and the check finds the work, or the set follows the reset, and the wait returns.
  */
 #include "../base/atomic.h"
 #include "../wait/lot.h"
@@ -39,8 +39,8 @@ void fl_event_destroy(fl_event *e)
 }
 
 /*
- * Sets an event that has WAITERS, and wakes the waiters, or with AUTO the first of them. Returns
- * false, and does nothing, if WAITERS was cleared before the queue was locked.
+ * Sets an event that has WAITERS, and wakes the waiters (with AUTO, the first of them). If WAITERS
+ * was cleared before the queue was locked, does nothing and returns false.
  */
 static bool event_set_waking(fl_event *e)
 {
@@ -72,7 +72,7 @@ void fl_event_set(fl_event *e)
 	for (;;) {
 		uint32_t next = (seen & EVENT_AUTO ? seen : seen + EVENT_ONE_SET) | EVENT_SET;
 		/*
-		 * release, also when SET is set: pairs with the acquires in event_try_take(),
+		 * release, even if SET is set: pairs with the acquires in event_try_take(),
 		 * event_enqueue(), fl_event_is_set() and fl_event_reset()
 		 */
 		if (!(seen & EVENT_WAITERS) && fl__cas_weak_release(&e->word_, &seen, next))
@@ -109,7 +109,7 @@ static bool event_try_take(fl_event *e, uint32_t first)
 }
 
 /*
- * Enqueues `node`. Returns false if the wait is over. Then, with AUTO and `takes`, it took the set.
+ * Enqueues `node`. If the wait is over, returns false, and with AUTO and `takes` it took the set.
  */
 static bool event_enqueue(fl_event *e, struct fl__node *node, uint32_t first, bool takes)
 {

@@ -9,9 +9,9 @@
 struct fl__bias_slot fl__bias_slots[FL__BIAS_SLOTS];
 _Thread_local struct fl__bias_thread fl__bias_mine FL__INITIAL_EXEC;
 
-/* It says when a lock may be biased again. Locks with the same hash share an entry. */
+/* When a lock may be biased again. Locks with the same hash share an entry. */
 static struct bias_rest {
-	FL__WORD64 int64_t begun; /* the time at which the last bias began */
+	FL__WORD64 int64_t begun; /* when the last bias began */
 	FL__WORD64 int64_t until; /* no bias begins before this time */
 } bias_rests[64];
 
@@ -37,19 +37,19 @@ static struct fl__bias_slot *bias_slot(const fl_rwlock *l)
 }
 
 /*
- * Returns true if the caller has cleared the slot, and false if another context has done so before,
- * whose clearing then happens before the return.
+ * Returns true if the caller cleared the slot. If another context already did, returns false, and
+ * that clearing happens before the return.
  */
 static bool bias_clear(struct fl__bias_slot *slot, const fl_rwlock *l)
 {
 	/*
-	 * release: pairs with the loads that find the slot empty. There is nothing to acquire.
-	 * Another reader may have used the slot before the present one. But the present reader has
-	 * acquired the unlock of that reader by its own CAS, and passes it on by its own unlock.
+	 * release: pairs with the loads that find the slot empty. There is nothing to acquire. If
+	 * another reader used the slot earlier, the current reader has acquired that reader's
+	 * unlock by its own CAS, and passes it on by its own unlock.
 	 */
 	if (fl__cas_release(&slot->lock, &l, NULL))
 		return true;
-	(void)fl__load_acquire(&slot->lock); /* acquire: pairs with the CAS that has cleared the slot */
+	(void)fl__load_acquire(&slot->lock); /* acquire: pairs with the CAS that cleared the slot */
 	return false;
 }
 
@@ -66,7 +66,10 @@ bool fl__bias_read(fl_rwlock *l)
 	const bool open = bias_is_open(fl__load_relaxed(&l->word_));
 	if (!open && !seen)
 		fl__bias_mine.noted &= ~((uint64_t)1 << fl__bias_hash(l));
-	/* A fiber uses no slot, since its thread has one slot for a lock, and many fibers. */
+	/*
+	 * A fiber uses no slot, because a lock has one slot for a thread, but the thread has many
+	 * fibers.
+	 */
 	if (!open || seen || fl__ctx_get()->ops->yield || fl__hooks_on(FL__HOOKS_DEBUG))
 		return false;
 	if (!fl__cas_weak_seq_cst(&slot->lock, &seen, l)) /* seq_cst: invariant 3 */
@@ -99,7 +102,7 @@ void fl__bias_begin(fl_rwlock *l)
 		/*
 		 * release: pairs with the CAS that clears BIAS, in fl__bias_end() or
 		 * rwlock_take_or_mark(), for `begun`. What writers have released needs no release
-		 * here: all changes of the word are read-modify-writes.
+		 * here, because all changes of the word are read-modify-writes.
 		 */
 	} while (!fl__cas_weak_release(&l->word_, &seen, seen + FL__BIAS + FL__BIAS_UNITS));
 	fl__bias_note(l);
@@ -121,7 +124,7 @@ static void bias_begin_rest(const fl_rwlock *l, int64_t ended)
 	const int64_t now = fl__sys.now(), cost = now - ended;
 	/* relaxed: stale times only make a worse guess */
 	const bool paid = ended - fl__load_relaxed(&rest->begun) > PAYS * cost;
-	/* The cost is bounded, since the context may have been preempted meanwhile. */
+	/* The cost is bounded, because the context may have been preempted meanwhile. */
 	fl__store_relaxed(&rest->until, now + FL__MIN(cost, FL_US(200)) * (paid ? PAID : UNPAID));
 }
 
@@ -130,13 +133,13 @@ uint32_t fl__bias_settle(fl_rwlock *l)
 	const int64_t ended = fl__sys.now();
 	for (struct fl__bias_slot *slot = fl__bias_slots; slot < fl__bias_slots + FL__BIAS_SLOTS; slot++) {
 		/*
-		 * seq_cst: invariant 3. It also acquires from the unlock that has cleared the slot.
+		 * seq_cst: invariant 3. This also acquires from the unlock that cleared the slot.
 		 */
 		if (fl__load_seq_cst(&slot->lock) != l)
 			continue;
 		/*
-		 * It adds first (invariant 4). relaxed, also the subtraction: BIAS_UNITS bar
-		 * writers until the end of this function
+		 * Adds first (invariant 4). relaxed, also the subtraction: BIAS_UNITS bar writers
+		 * until the end of this function
 		 */
 		fl__add_relaxed(&l->word_, 1);
 		if (!bias_clear(slot, l))
@@ -152,7 +155,7 @@ uint32_t fl__bias_slots_of(const fl_rwlock *l)
 	uint32_t n = 0;
 	for (unsigned i = 0; i < FL__BIAS_SLOTS; i++)
 		/*
-		 * acquire: the caller's next load of the word is no older than what has cleared the
+		 * acquire: the caller's next load of the word is no older than what cleared the
 		 * slot
 		 */
 		n += fl__load_acquire(&fl__bias_slots[i].lock) == l;

@@ -1,19 +1,19 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * A readers-writer lock has two words, `word_` and `turn_`. Its readers and writers wait in one
- * wait queue of the parking lot (wait/lot.h). A running context may overtake the waiters, but only
- * for a bounded time. turn.h has the rule.
+ * A readers-writer lock consists of two words, `word_` and `turn_`. Readers and writers wait in the
+ * same wait queue of the parking lot (wait/lot.h). A running context may overtake the waiters, but
+ * only for a bounded time, which turn.h explains.
  *
  * The lock is *barred* to a context if a holder excludes the context, or if the context must not
- * overtake the queue. Normally a reader locks and unlocks by an addition, which cannot fail when
- * several readers do it at once. A reader whose addition finds the lock barred subtracts itself
- * again. There are three exceptions. A try, and a reader that has found the lock barred, lock by a
- * CAS. A reader that is queued right behind an awake reader is granted the lock. A reader of a
- * biased lock uses a slot (reader_bias.h).
+ * overtake the queue. Usually a reader locks and unlocks by an addition, which cannot fail when
+ * several readers do it at once. If its addition finds the lock barred, it subtracts itself again.
+ * There are three exceptions. A try, and a reader that has found the lock barred, lock by a CAS. A
+ * reader that is queued right behind an awake reader is granted the lock. A reader of a biased lock
+ * uses a slot (reader_bias.h).
  *
- * A serve is a call of rwlock_serve_queue(): it wakes the first waiter if nothing bars the lock to
- * it. The waiter that was woken is called the awake waiter, until it takes the lock or goes back to
- * the queue.
+ * A serve is a call of rwlock_serve_queue(), which wakes the first waiter if the lock is not barred
+ * to it. The woken waiter is called the awake waiter, until it takes the lock or goes back to the
+ * queue.
  *
  *   RWLOCK_   meaning                     set by                       cleared by
  *   COUNT     the number of readers that  read lock, downgrade: + 1;   read unlock, a barred
@@ -41,42 +41,42 @@
  *                                                                      takes the lock or goes back
  *
  * A turn begins when a waiter comes to the empty queue, and when the awake waiter takes the lock.
- * It is the turn of the waiter that is first or awake. If that waiter gives up, the next waiter
- * inherits the turn.
+ * It belongs to the waiter that is first or awake. If that waiter gives up, the next one inherits
+ * the turn.
  *
- * WAITERS, CLOSED and turn_ change under the queue lock. So relaxed accesses to them suffice: the
- * queue lock orders them, and a value that is read without the lock is a hint. A waiter that has
- * set a bit, and then finds that the lock has become free, clears that bit again in the same
- * section.
+ * WAITERS, CLOSED and turn_ change under the queue lock. Therefore relaxed accesses to them
+ * suffice: the queue lock orders them, and a value that is read without the lock is a hint. If a
+ * waiter has set a bit, and then finds that the lock has become free, it clears that bit again in
+ * the same section.
  *
  * Invariants
- *   1. A call that locks linearizes at its addition or CAS, by which it finds the lock not barred
- *      to it. A grant linearizes at the addition under the queue lock. An unlock linearizes at its
- *      subtraction, which is its last access to the lock, with the exception of invariant 2.
- *      reader_bias.h describes where the calls of a biased reader linearize.
+ *   1. A call that locks linearizes at the addition or CAS by which it finds the lock not barred to
+ *      it, and a grant at its addition under the queue lock. An unlock linearizes at its
+ *      subtraction, which is its last access to the lock, except in invariant 2. reader_bias.h
+ *      describes where the calls of a biased reader linearize.
  *   2. An unlock that saw WAITERS touches the lock again only if the first waiter of this address
- *      waits for an rwlock. The value of the waiter's node tells that, and the waiter's call keeps
- *      the memory valid. The address may hold a new rwlock by then. That is harmless: a serve reads
- *      the word again, and is correct for any rwlock at any time.
- *   3. At most one waiter is awake. The awake waiter either takes the lock and later frees it, or
- *      goes back to the head of the queue. Before it goes back, the waiter sets WAITERS by a CAS or
- *      an addition on a word that bars the lock to it, or finds WAITERS set in such a word. So the
- *      context that unbars the lock serves the queue.
- *   4. If the queue is not empty, a waiter is awake or WAITERS is set. So, while nothing bars the
- *      lock to the first waiter, a waiter is awake, or the context that unbarred the lock has not
- *      served the queue yet. That context may be a reader that backs out.
+ *      waits for an rwlock, which the value of the waiter's node tells. Until that waiter's call
+ *      ends, the memory is valid. The address may hold a new rwlock by then, but that is harmless,
+ *      because a serve reads the word again, and is correct for any rwlock at any time.
+ *   3. At most one waiter is awake. It either takes the lock and later frees it, or goes back to
+ *      the head of the queue. Before it goes back, it sets WAITERS by a CAS or an addition on a
+ *      word that bars the lock to it, or finds WAITERS set in such a word. So the context that
+ *      unbars the lock serves the queue.
+ *   4. If the queue is not empty, a waiter is awake or WAITERS is set. So while the lock is not
+ *      barred to the first waiter, a waiter is awake, or the context that unbarred the lock has yet
+ *      to serve the queue. That context may be a reader that backs out.
  *   5. A waiter that gives up serves the queue, because the next waiters may have waited only for
  *      it. If a serve has dequeued this waiter, that serve has gone on with the next waiters.
  *
- * When an awake reader takes the lock, the readers right behind it in the queue get the lock, too.
- * While a fiber is the awake waiter, WAITERS stays set. It bars other fibers, which may share the
- * thread of that fiber, except in the try functions.
+ * When an awake reader takes the lock, the readers right behind it in the queue get the lock as
+ * well. While the awake waiter is a fiber, WAITERS stays set. This bars other fibers, which may
+ * share that fiber's thread, except in the try functions.
  *
  * What overtaking costs. While a thread is the awake waiter, WAITERS is clear, and only the thread
- * that woke it reads the clock, at each 64th lock. While the first waiter sleeps or is a fiber,
- * WAITERS is set, and each context that overtakes reads the clock. If WAITERS stayed set while a
- * thread is awake, each reader would read the clock, which in a measurement cost twice as much as
- * the lock. docs/decisions/reader-bias.md says why a lock may be biased for its readers.
+ * that woke it reads the clock, at each 64th lock. If WAITERS stayed set, each reader would read
+ * the clock, which in a measurement cost twice as much as the lock. While the first waiter sleeps
+ * or is a fiber, WAITERS is set, and each context that overtakes reads the clock.
+ * docs/decisions/reader-bias.md says why a lock may be biased for its readers.
  */
 #include "rwlock.h"
 #include "../base/panic.h"
@@ -92,7 +92,7 @@
 #define RWLOCK_CLOSED FL__BIAS_CLOSED
 #define RWLOCK_WRITER (1u << 31)
 
-/* The values of a queued node. No other primitive uses these numbers. */
+/* The values of a queued node, which no other primitive uses. */
 #define RWLOCK_READS 0xf2776c31u
 #define RWLOCK_WRITES (RWLOCK_READS + 1)
 /* The values of a dequeued node. */
@@ -148,8 +148,8 @@ static bool rwlock_is_late(const fl_rwlock *l)
 }
 
 /*
- * Called by a context that has overtaken the queue, or is about to. Sets CLOSED if the first
- * waiter's turn is over.
+ * Called by a context that has overtaken the queue, or is about to. If the first waiter's turn is
+ * over, sets CLOSED.
  */
 static void rwlock_close_if_late(fl_rwlock *l)
 {
@@ -165,7 +165,7 @@ FL__SLOW_PATH static void rwlock_recheck_wake(fl_rwlock *l)
 {
 	if (!fl__last_wake_is_due(&rwlock_last_wake, l))
 		return;
-	if (rwlock_has_awake(l)) /* a hint, since the queue is not locked */
+	if (rwlock_has_awake(l)) /* a hint, because the queue is not locked */
 		rwlock_close_if_late(l);
 	else
 		rwlock_last_wake.object = NULL;
@@ -179,7 +179,7 @@ static uint32_t rwlock_add_holder(const fl_rwlock *l, const struct fl__rwlock_mo
 	return word + mode->unit;
 }
 
-/* Wakes `first`, to which nothing bars the lock. Returns false if that waiter gave up. */
+/* Wakes `first`, to which the lock is not barred. Returns false if that waiter gave up. */
 static bool rwlock_wake(fl_rwlock *l, struct fl__lot *lot, struct fl__node *first)
 {
 	const bool is_fiber = first->wait->ctx->ops->yield != NULL, late = rwlock_is_late(l);
@@ -197,7 +197,7 @@ static bool rwlock_wake(fl_rwlock *l, struct fl__lot *lot, struct fl__node *firs
 }
 
 /*
- * Serves the queue: wakes the first waiter if nothing bars the lock to it and no waiter is awake.
+ * Serves the queue: wakes the first waiter if the lock is not barred to it and no waiter is awake.
  * Dequeues waiters that gave up. The memory of the lock is valid, because the lock has a waiter or
  * the caller knows that it exists.
  */
@@ -231,9 +231,9 @@ FL__NOINLINE static void rwlock_serve(fl_rwlock *l)
 }
 
 /*
- * Called when readers have left the word: after a read unlock, after a reader has backed out, or
- * after the end of the bias. `seen` is the word before the caller subtracted `units`. Serves the
- * queue if the lock has become free.
+ * Called when readers have left the word: after a read unlock, after a reader backed out, or after
+ * the bias ended. `seen` is the word before the caller subtracted `units`. Serves the queue if the
+ * lock has become free.
  */
 static void rwlock_readers_left(fl_rwlock *l, uint32_t seen, uint32_t units)
 {
@@ -255,7 +255,7 @@ static void rwlock_end_bias(fl_rwlock *l)
 		rwlock_settle(l);
 }
 
-/* Gives the lock to the readers at the front of the queue, after an awake reader has taken it. */
+/* Grants the lock to the readers at the front of the queue, after an awake reader has taken it. */
 static void rwlock_grant_readers(fl_rwlock *l, struct fl__lot *lot)
 {
 	struct fl__node *first;
@@ -282,7 +282,7 @@ static void rwlock_end_turn(fl_rwlock *l, struct fl__lot *lot, const struct fl__
 
 /*
  * Takes the lock or, if a bit of `bars` is set, sets `marks` and clears BIAS. Returns the word
- * before the CAS by which it took the lock or cleared BIAS; or, without such a CAS, the word with
+ * before the CAS that took the lock or cleared BIAS; or, if there was no such CAS, the word with
  * the marks. The caller holds the queue lock.
  */
 static uint32_t rwlock_take_or_mark(fl_rwlock *l, const struct fl__rwlock_mode *mode, uint32_t bars, uint32_t marks,
@@ -308,7 +308,7 @@ static uint32_t rwlock_take_or_mark(fl_rwlock *l, const struct fl__rwlock_mode *
 			 * sees the bits
 			 */
 			seen = fl__add_relaxed(&l->word_, missing) + missing;
-			if (!(seen & bars & ~missing)) /* the lock has become free: undoes the addition */
+			if (!(seen & bars & ~missing)) /* the lock is free: undo the addition */
 				seen = fl__sub_relaxed(&l->word_, missing) - missing;
 		} else {
 			return seen;
@@ -342,8 +342,8 @@ bool fl__rwlock_enqueue(fl_rwlock *l, const struct fl__rwlock_mode *mode, struct
 	fl__lot_close(&lot);
 	/*
 	 * The bias ends here in two cases. A context that has cleared BIAS and waits must settle
-	 * it. An awake reader that has taken the lock ends the bias, since a biased reader would
-	 * not serve the waiters behind the awake one.
+	 * it. And an awake reader that has taken the lock ends the bias, because a biased reader
+	 * would not serve the waiters behind the awake one.
 	 */
 	if (waits ? seen & FL__BIAS : awake && fl__bias_end(l))
 		rwlock_settle(l);
@@ -354,7 +354,7 @@ bool fl__rwlock_enqueue(fl_rwlock *l, const struct fl__rwlock_mode *mode, struct
 
 /*
  * Called by a waiter that gives up (invariant 5). If a serve has dequeued the waiter, the memory of
- * the lock may be gone already, and the function does not access the lock.
+ * the lock may be gone, so the function does not access the lock.
  */
 static void rwlock_leave(fl_rwlock *l, struct fl__node *node)
 {
@@ -368,9 +368,9 @@ static void rwlock_leave(fl_rwlock *l, struct fl__node *node)
 bool fl__rwlock_is_busy(fl_rwlock *l)
 {
 	/*
-	 * A waiter moves from the queue to being awake, from the queue to a grant, and from being
-	 * awake to the lock or back to the queue. Each of these moves happens under the queue lock,
-	 * which this function holds. So it finds the waiter in exactly one of the places.
+	 * A waiter moves from the queue to being awake or to a grant, and from being awake to the
+	 * lock or back to the queue. Because each move happens under the queue lock, which this
+	 * function holds, the waiter is found in exactly one of these places.
 	 */
 	FL__LOT(lot, l);
 	return fl__lot_has_waiters(&lot) || rwlock_has_awake(l) || fl__rwlock_is_read_locked(l) ||
@@ -389,9 +389,7 @@ static inline bool rwlock_read_biased(fl_rwlock *l)
 	return fl__unlikely(fl__bias_is_noted(l)) && fl__bias_read(l);
 }
 
-/*
- * Tries to take the lock. The caller may overtake the queue. Returns whether it has taken the lock.
- */
+/* Tries to take the lock. The caller may overtake the queue. Returns whether it took the lock. */
 static bool rwlock_take(fl_rwlock *l, const struct fl__rwlock_mode *mode)
 {
 	uint32_t seen = fl__load_relaxed(&l->word_); /* relaxed: a stale value only makes the CAS fail */
@@ -416,9 +414,10 @@ static void rwlock_back_out(fl_rwlock *l)
 }
 
 /*
- * Tries to take the lock for some microseconds, or until it has a waiter. Each access takes the
- * cache line from the holder. So the first pause has 8 spin-loop hints, which suits sections of
- * some 100 ns, and each further pause is twice as long. While polling is off, it tries once.
+ * Tries to take the lock for a few microseconds, or until it has a waiter. Because each access
+ * takes the cache line from the holder, the first pause is 8 spin-loop hints long, which suits
+ * sections of about 100 ns, and each further pause is twice as long. While polling is off, tries
+ * once.
  */
 static bool rwlock_spin(fl_rwlock *l, const struct fl__rwlock_mode *mode)
 {
@@ -442,8 +441,8 @@ static void rwlock_spin_awake(const fl_rwlock *l, const struct fl__rwlock_mode *
 }
 
 /*
- * Locks a lock that is contended. Each round goes to the queue and sleeps. A waiter that was woken
- * without a grant is the awake waiter in the next round. Returns 0, -ETIMEDOUT or -ECANCELED.
+ * Locks a contended lock. Each round goes to the queue and sleeps. A waiter that was woken without
+ * a grant is the awake waiter in the next round. Returns 0, -ETIMEDOUT or -ECANCELED.
  */
 static int rwlock_lock_contended(fl_rwlock *l, const struct fl__rwlock_mode *mode, fl_time deadline,
                                  fl_cancel_token *cancel, struct fl__hook_op *op)
@@ -481,8 +480,8 @@ static void rwlock_debug_begin(struct fl__hook_op *op, const fl_rwlock *l, const
 }
 
 /*
- * Locks the lock, and reports that to debugging. If `locked` is true, the caller holds the lock
- * already, and the call only reports.
+ * Locks the lock, and reports that to debugging. If `locked` is true, the caller already holds the
+ * lock, and the call only reports.
  */
 FL__SLOW_PATH static int rwlock_lock_slow(fl_rwlock *l, const struct fl__rwlock_mode *mode, bool locked,
                                           fl_time deadline, fl_cancel_token *cancel)
@@ -506,8 +505,8 @@ FL__SLOW_PATH static int rwlock_try_slow(fl_rwlock *l, const struct fl__rwlock_m
 }
 
 /*
- * Called by a reader that has added itself to the word `seen`. Returns true if it has the lock.
- * Else it has backed out.
+ * Called by a reader that has added itself to the word, which was `seen` before. Returns true if it
+ * has the lock. Otherwise it has backed out.
  */
 static bool rwlock_may_stay(fl_rwlock *l, uint32_t seen)
 {
@@ -520,7 +519,7 @@ static bool rwlock_may_stay(fl_rwlock *l, uint32_t seen)
 		if (seen & RWLOCK_WAITERS)
 			rwlock_close_if_late(l);
 		if (seen & FL__BIAS)
-			fl__bias_note(l); /* the next read lock of this thread looks at its slot */
+			fl__bias_note(l); /* the next read lock of this thread checks its slot */
 		return true;
 	}
 	rwlock_back_out(l);
@@ -546,7 +545,7 @@ void fl_rwlock_init(fl_rwlock *l)
 
 void fl_rwlock_destroy(fl_rwlock *l)
 {
-	rwlock_end_bias(l); /* a slot may still have the address of the lock */
+	rwlock_end_bias(l); /* a slot may still contain the lock's address */
 	fl__hook_destroy(l, l, fl__rwlock_is_busy(l));
 }
 
@@ -566,7 +565,7 @@ FL_NO_THREAD_SAFETY_ANALYSIS void fl_rwlock_read_lock(fl_rwlock *l)
 	/* acquire: pairs with the release in fl_rwlock_write_unlock() and fl_rwlock_downgrade() */
 	uint32_t seen = fl__add_acquire(&l->word_, RWLOCK_READER);
 	if (fl__unlikely(seen >= fl__hook_word(&fl__hook_readers)))
-		/* It returns 0, since it has no deadline and no token. */
+		/* This returns 0, because there is no deadline and no token. */
 		(void)rwlock_read_slow(l, seen, FL_FOREVER, FL_SHIELDED);
 }
 
@@ -631,7 +630,7 @@ int fl_rwlock_write_lock_until(fl_rwlock *l, fl_time deadline, fl_cancel_token *
 FL_NO_THREAD_SAFETY_ANALYSIS void fl_rwlock_write_lock(fl_rwlock *l)
 {
 	if (!rwlock_write_at_once(l))
-		/* It returns 0, since it has no deadline and no token. */
+		/* This returns 0, because there is no deadline and no token. */
 		(void)rwlock_lock_slow(l, &fl__rwlock_writing, false, FL_FOREVER, FL_SHIELDED);
 }
 
@@ -643,7 +642,7 @@ int fl_rwlock_try_write_lock(fl_rwlock *l)
 	           : rwlock_try_slow(l, &fl__rwlock_writing);
 }
 
-/* The slow end of a write unlock or a downgrade, which has found the word `seen`. */
+/* The slow end of a write unlock or a downgrade, which found the word `seen`. */
 FL__SLOW_PATH static void rwlock_writer_left(fl_rwlock *l, uint32_t seen, uint32_t taken, const char *function)
 {
 	if (!(seen & RWLOCK_WRITER)) {
@@ -693,7 +692,7 @@ bool fl__rwlock_is_read_locked(const fl_rwlock *l)
 		if (count + fl__bias_slots_of(l) > FL__BIAS_UNITS)
 			return true;
 		/*
-		 * relaxed: the loads of the slots acquire. If the word is the same, no reader can
+		 * relaxed: the loads of the slots acquire. If the word is unchanged, no reader can
 		 * have gone from a slot to the word.
 		 */
 		if (seen == fl__load_relaxed(&l->word_))

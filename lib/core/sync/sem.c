@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * The semaphore is a word, and a wait queue in the parking lot (wait/lot.h). The word has the free
- * permits in the low 31 bits, and WAITERS in the top bit. A serve is a call of sem_serve_queue().
+ * The semaphore is a word, and a wait queue in the parking lot (wait/lot.h). The low 31 bits of the
+ * word are the free permits, and the top bit is WAITERS. A serve is a call of sem_serve_queue().
  *
  *   field    meaning                  changed by
  *   permits  free permits             acquire: CAS - n, without WAITERS; release: CAS + n, without
@@ -12,20 +12,21 @@
  *            and needs more permits   by a waiter that leaves others behind; cleared by a serve,
  *            than are free            when the queue is empty or its first waiter awake, and by
  *                                     sem_enqueue(), when it takes permits
- *   bound_   the most permits; 0      the initialisers alone
+ *   bound_   the most permits; 0      only the initialisers
  *            means FL_SEM_MAX
  *
- * With WAITERS no acquire overtakes the queue, and a release serves it. Without WAITERS a release
- * is one CAS, and a first waiter is awake and competes.
+ * While WAITERS is set, no acquire overtakes the queue, and a release serves it. Without WAITERS, a
+ * release is one CAS, and a first waiter, if any, is awake and competes.
  *
  * A running context may take the last free permit before the awake first waiter, but only for a
- * bounded time. turn.h has the rule. The following permits are handed over at once:
- *   - all but the last permit of a release, since that many waiters can use them at the same time;
- *   - the permits of a waiter for several, which would never be free together otherwise;
- *   - a permit for a fiber, since its thread might otherwise release and acquire for ever without
- *     a switch to it;
- *   - permits that signal handlers have added, if a release serves the queue before the handler's
- *     own serve.
+ * bounded time, which turn.h explains. The following permits are handed over at once:
+ *   - all but the last permit of a release, because that many waiters can use them at the same
+ *     time;
+ *   - the permits of a waiter for several, because otherwise they might never be free together;
+ *   - a permit for a fiber, because otherwise its thread might release and acquire forever without
+ *     switching to it;
+ *   - permits that signal handlers have added, if a release serves the queue before the handler
+ *     does.
  *
  * Invariants
  *   1. An acquire linearizes at its CAS, or at the take that hands its permits over. A release
@@ -35,30 +36,30 @@
  *      and those that it adds. A waiter that gave up was not taken and holds no permit. A waiter
  *      that was woken without a grant holds no permit before its own CAS.
  *   3. If the queue is not empty, WAITERS is set, or the first waiter is awake, or the end of the
- *      transaction wakes it. An awake waiter sleeps with WAITERS set, or leaves, with its permits
- *      or cancelled, and serves in the same transaction.
- *   4. While WAITERS is set and not stale, the word changes in only two ways. One is a transaction
- *      that serves the queue before it ends. The other is a signal handler's CAS, which adds a
- *      permit. Then the handler, or the thread that holds the bucket's lock, makes such a
- *      transaction. So once all releases are over, no first waiter sleeps while its permits are
- *      free. A first waiter for many permits does not starve, since WAITERS stays set.
- *   5. WAITERS changes only under the queue lock. So a thread that holds the lock may read it
+ *      transaction wakes it. An awake waiter either goes back to sleep with WAITERS set, or leaves,
+ *      with its permits or cancelled, and serves in the same transaction.
+ *   4. While WAITERS is set and not stale, the word changes in only two ways: by a transaction that
+ *      serves the queue before it ends, or by a signal handler's CAS, which adds a permit. After
+ *      such a CAS, the handler, or the thread that holds the bucket's lock, makes a transaction
+ *      that serves. So once all releases are over, no first waiter sleeps while its permits are
+ *      free. A first waiter for many permits does not starve, because WAITERS stays set.
+ *   5. WAITERS changes only under the queue lock, so a thread that holds the lock may read it
  *      relaxed.
  *   6. Each CAS that may add permits is a release: in fl_sem_release(), fl_sem_try_release_n(),
  *      sem_release_slow(), sem_serve_queue() and fl_sem_release_in_handler(). Each CAS that may
  *      take permits is an acquire: in sem_try_take(), sem_enqueue() and sem_serve_queue(). The load
- *      in sem_ready() acquires, too. Each of these acquires pairs with each of these releases.
+ *      in sem_ready() also acquires. Each of these acquires pairs with each of these releases.
  *
- * The CAS of a release in a signal handler is the handler's last access to the semaphore, if the
- * queue is empty. If it is not, some semaphore exists at this address, perhaps a new one, and
- * sem_serve_in_handler() is correct for any. A waiter that leaves touches the semaphore only if it
- * was still queued. WAITERS may be stale if the last waiter was an observer of FL_WAIT_ANY(),
+ * If the queue is empty, the CAS of a release in a signal handler is the handler's last access to
+ * the semaphore. If it is not empty, some semaphore exists at this address, perhaps a new one, for
+ * which sem_serve_in_handler() is correct as well. A waiter that leaves touches the semaphore only
+ * if it was still queued. WAITERS may be stale if the last waiter was an observer of FL_WAIT_ANY(),
  * which leaves without a serve. A stale WAITERS costs one slow call.
  *
- * Why a release does not hand over each permit. With a hand-over to a sleeping thread, each
- * operation costs a context switch: 1.8 us instead of 0.2 us with 16 threads and two permits. Only
- * the permits for which that cost cannot arise, or for which the competition would be unfair, are
- * handed over at once.
+ * A release does not hand over each permit, because with a hand-over to a sleeping thread, each
+ * operation costs a context switch: 1.8 us instead of 0.2 us with 16 threads and two permits. It
+ * hands over at once only the permits for which this cost cannot arise, or for which competing
+ * would be unfair.
  */
 #include "../base/atomic.h"
 #include "../base/panic.h"
@@ -69,9 +70,9 @@
 
 #define SEM_WAITERS 0x80000000u
 
-/* A waiter that acquires. The observers of FL_WAIT_ANY() are plain nodes instead. */
+/* A waiter that acquires. (The observers of FL_WAIT_ANY() are plain nodes.) */
 struct sem_waiter {
-	/* Its value is the number of permits that it needs, and after a hand-over GRANTED. */
+	/* Its value is the number of permits that it needs, or, after a hand-over, GRANTED. */
 	struct fl__node node;
 	int64_t since; /* when it was first woken: turn.h */
 };
@@ -87,7 +88,7 @@ static uint32_t sem_bound(const fl_sem *s)
 	return s->bound_ ? s->bound_ : FL_SEM_MAX;
 }
 
-/* Returns whether `n` more permits fit. It is false with WAITERS, which exceeds any bound. */
+/* Returns whether `n` more permits fit; false with WAITERS, which exceeds any bound. */
 static bool sem_fits(const fl_sem *s, uint32_t word, uint32_t n)
 {
 	const uint32_t bound = sem_bound(s);
@@ -105,7 +106,7 @@ static bool sem_try_take(fl_sem *s, uint32_t n)
 }
 
 /*
- * Returns how many permits must be free. An observer takes none, but is woken only for a free one.
+ * Returns how many permits must be free. An observer takes none, but is woken only if one is free.
  */
 static uint32_t sem_need(const struct fl__node *node)
 {
@@ -123,8 +124,8 @@ static bool sem_competes(struct fl__node *first)
 }
 
 /*
- * Grants permits from `*left` in FIFO order. Unless `all`, a first waiter that competes is only
- * woken. Returns whether the first waiter sleeps.
+ * Grants permits from `*left` in FIFO order. Unless `all` is true, only wakes a first waiter that
+ * competes. Returns whether the first waiter sleeps.
  */
 static bool sem_hand_over(struct fl__lot *lot, uint32_t *left, bool all)
 {
@@ -143,8 +144,8 @@ static bool sem_hand_over(struct fl__lot *lot, uint32_t *left, bool all)
 
 /*
  * Adds `n` permits while WAITERS is set, serves the queue, and publishes the permits that are left,
- * which is the last access. Returns false if more permits would be free than the bound: then none
- * was added.
+ * which is the last access. If more permits would be free than the bound, adds none and returns
+ * false.
  */
 static bool sem_serve_queue(fl_sem *s, struct fl__lot *lot, uint32_t n)
 {
@@ -152,8 +153,8 @@ static bool sem_serve_queue(fl_sem *s, struct fl__lot *lot, uint32_t n)
 	uint32_t left = sem_permits(seen);
 	if (n > 0)
 		/*
-		 * Hands over the permits that are free already. There may be more of them than the
-		 * bound allows, since handlers ignore the bound while WAITERS is set.
+		 * Hands over the permits that are already free. There may be more of them than the
+		 * bound allows, because handlers ignore the bound while WAITERS is set.
 		 */
 		(void)sem_hand_over(lot, &left, true);
 	const bool fits = sem_fits(s, left, n);
@@ -170,7 +171,7 @@ static bool sem_serve_queue(fl_sem *s, struct fl__lot *lot, uint32_t n)
 	}
 }
 
-/* Serves the queue, which is not empty: so the semaphore exists. */
+/* Serves the queue, which is not empty, so the semaphore exists. */
 static void sem_serve_in_handler(struct fl__lot *lot)
 {
 	fl_sem *s = (fl_sem *)(uintptr_t)lot->key;
@@ -180,9 +181,9 @@ static void sem_serve_in_handler(struct fl__lot *lot)
 }
 
 /*
- * Called by a waiter that gives up. It serves the queue, since later waiters may need fewer
- * permits. If a release has dequeued this waiter, that release has served them, and the semaphore
- * may be freed.
+ * Called by a waiter that gives up. Serves the queue, because later waiters may need fewer permits.
+ * If a release has dequeued this waiter, that release has served them, and the semaphore may be
+ * freed.
  */
 static void sem_leave(fl_sem *s, struct fl__node *node)
 {
@@ -205,8 +206,8 @@ static void sem_dequeue_awake(fl_sem *s, struct fl__lot *lot, struct fl__node *n
 
 /*
  * If `need` permits are free, and no sleeping waiter comes before the caller, takes `take` of them,
- * and returns false. Else returns true, and enqueues `node`, unless that is NULL. With `awake` the
- * caller is the first waiter, and queued already.
+ * and returns false. Otherwise enqueues `node`, unless that is NULL, and returns true. With `awake`
+ * the caller is the first waiter, which is already queued.
  */
 static bool sem_enqueue(fl_sem *s, struct fl__node *node, uint32_t need, uint32_t take, bool awake)
 {
@@ -251,7 +252,7 @@ static bool sem_is_decided(const void *what)
 	const struct sem_poll *poll = what;
 	/* relaxed: sem_try_take() and sem_enqueue() acquire */
 	uint32_t seen = fl__load_relaxed(&poll->sem->word_);
-	return seen >= poll->need; /* it is true with WAITERS, which exceeds any need */
+	return seen >= poll->need; /* true with WAITERS, which exceeds any need */
 }
 
 /*
@@ -301,8 +302,8 @@ static _Noreturn void sem_panic_too_many(const fl_sem *s)
 }
 
 /*
- * Releases if WAITERS is set, and returns 0 or -EOVERFLOW. If it is not set, returns -EAGAIN and
- * sets `*now` to the word.
+ * If WAITERS is set, releases and returns 0 or -EOVERFLOW. Otherwise sets `*now` to the word and
+ * returns -EAGAIN.
  */
 static int sem_release_waking(fl_sem *s, uint32_t n, uint32_t *now)
 {
@@ -353,7 +354,7 @@ int fl_sem_try_acquire(fl_sem *s)
 	if (sem_try_take(s, 1))
 		return 0;
 	/*
-	 * relaxed: a hint. If WAITERS is stale, there may be permits: sem_enqueue() checks the
+	 * relaxed: a hint. There may be permits if WAITERS is stale, so sem_enqueue() checks the
 	 * queue.
 	 */
 	const bool may_be_stale = sem_permits(fl__load_relaxed(&s->word_)) >= 1;
@@ -379,8 +380,8 @@ void fl_sem_release(fl_sem *s)
 {
 	uint32_t seen = fl__load_relaxed(&s->word_); /* relaxed: if stale, the slow path decides */
 	/*
-	 * This is sem_fits() with a branch less: without a bound, bound_ - 1 is UINT32_MAX.
-	 * release: invariant 6.
+	 * This is sem_fits() with one branch less: without a bound, bound_ - 1 is UINT32_MAX.
+	 * release: invariant 6
 	 */
 	if (fl__likely(seen < FL_SEM_MAX && seen <= s->bound_ - 1) && fl__cas_weak_release(&s->word_, &seen, seen + 1))
 		return;
@@ -390,7 +391,7 @@ void fl_sem_release(fl_sem *s)
 
 /*
  * Returns whether a signal handler may add a permit. With WAITERS, the waiters may receive the
- * permits, so only FL_SEM_MAX is the limit.
+ * permits, so the only limit is FL_SEM_MAX.
  */
 static bool sem_may_fit(const fl_sem *s, uint32_t word)
 {

@@ -34,10 +34,10 @@
  * lock. If a waiter becomes the first because another gave up, it inherits the turn. The time is
  * stored in the lock, because a reader that overtakes reads it without the queue lock.
  *
- * Turns meet three goals. A running thread should lock again at once, because it does a hundred times
- * as much work as a thread that must be woken first. No thread should wait for long. And an owner
- * should pay nothing for fairness while there are no waiters. docs/decisions/turns.md has the five
- * rules that achieve this.
+ * Turns meet three goals. A running thread should lock again at once, because it does a hundred
+ * times as much work as a thread that must be woken first. No thread should wait for long. And an
+ * owner should pay nothing for fairness while there are no waiters. docs/decisions/turns.md has the
+ * five rules that achieve this.
  */
 #define FL__TURN FL_MS(1)
 enum { FL__CALLS_PER_CHECK = 64 };
