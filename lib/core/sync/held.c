@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * fl_mutex_assert_held() asks debugging whether the caller holds the mutex. The function has a file
- * of its own, so that only programs that call the function link it.
+ * fl_mutex_assert_held() asks debugging whether the caller holds the mutex. This is a file of its
+ * own, so that only programs that call the function link it.
  */
 #include "../base/panic.h"
 #include "../hooks.h"

@@ -1,14 +1,14 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
  * The threads of helpers. A thread whose function has ended still runs code of this library for a
- * moment. So it is joined: by the next thread that ends, or by the end of this copy.
+ * moment. So it is joined, by the next thread that ends or when this copy ends.
  *
  * Invariants
  *   1. All variables change under helper_lock. No function of a helper is called under it.
  *   2. helper_running counts the started threads that have not put themselves into helper_ended.
- *   3. The block of a thread, with its context, is freed only after the thread was joined. So the
- *      thread may still use its context after it has put itself into helper_ended: in the unlock of
- *      helper_lock, and for the join of the thread before it.
+ *   3. The block of a thread, which contains its context, is freed only after the thread was
+ *      joined. So the thread may still use its context after it has put itself into helper_ended:
+ *      in the unlock of helper_lock, and to join the thread before it.
  *   4. While helper_ending is set, no thread starts, and no unused thread comes into use. So
  *      helper_running falls to the number of threads in use, and helpers_end_all() stops waiting.
  */
@@ -83,7 +83,7 @@ static void *helper_run(void *arg)
 	fl__locals_end(&t->data.ctx);
 	pthread_cleanup_pop(0);
 	helper_join(helper_leave(t));
-	/* A later destructor that calls the library gets a context as a foreign thread does. */
+	/* If a later destructor calls the library, it gets a context as a foreign thread does. */
 	fl__ctx_current = NULL;
 	return NULL;
 }
@@ -134,9 +134,9 @@ void *fl__helper_arg(void)
 bool fl__helper_must_end(void)
 {
 	/*
-	 * relaxed: a thread of the helper that reads an old value asks again after helper->end()
+	 * relaxed: if a thread of the helper reads an old value, it asks again after helper->end()
 	 * has woken it. fl__helper_start_with() holds helper_lock, under which the value changes.
-	 * Other callers hold the lock of the helper, which helper->end() takes, too.
+	 * Other callers hold the helper's lock, which helper->end() also takes.
 	 */
 	return fl__load_relaxed(&helper_ending);
 }
@@ -155,7 +155,7 @@ static void helpers_end_all(void)
 		used += helper->end();
 	fl__mutex_hold(&helper_lock);
 	while (helper_running > used)
-		/* It returns 0, since it has no deadline and no token. */
+		/* This returns 0, because there is no deadline and no token. */
 		(void)fl__cond_wait(&helper_fewer, &helper_lock, FL_FOREVER, FL_SHIELDED, true);
 	struct helper_thread *last = helper_ended;
 	helper_ended = NULL;
@@ -174,7 +174,7 @@ FL__AT_UNLOAD_FIRST static void helpers_unload(void)
 	helpers_end_all();
 }
 
-/* The child has no thread of a helper. The helpers stay registered, for its end. */
+/* The child has no thread of a helper. The helpers stay registered for when the child ends. */
 FL_NO_THREAD_SAFETY_ANALYSIS static void helpers_make_anew(void)
 {
 	fl_mutex_init(&helper_lock);

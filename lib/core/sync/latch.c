@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * The latch is a word, and a wait queue in the parking lot (wait/lot.h). The word has the remaining
- * count in the low 31 bits, and WAITERS in the top bit.
+ * The latch is a word, and a wait queue in the parking lot (wait/lot.h). The low 31 bits of the
+ * word are the remaining count, and the top bit is WAITERS.
  *
  *   field    meaning              changed by
  *   count    the remaining count  fl_latch_count_down(): CAS; with WAITERS, the step to zero is
@@ -9,9 +9,9 @@
  *   WAITERS  the wait queue may   set by fl__word_arm(), under the queue lock, while count > 0;
  *            be not empty         cleared by the step to zero
  *
- * The latch opens at the CAS or swap that takes the count to zero. This step is the linearization
- * point at which all waits end. The call of fl_latch_count_down() that makes the step does not
- * access the latch afterwards. The count never leaves zero.
+ * The latch opens at the CAS or swap that takes the count to zero, which is the linearization point
+ * of the ends of all waits. The fl_latch_count_down() that does this does not access the latch
+ * afterwards. The count never leaves zero.
  */
 #include "../base/atomic.h"
 #include "../base/panic.h"

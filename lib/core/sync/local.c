@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * Locals. Each context has a table of values. The index of a local in it is the local's id, which
- * the first set of any context assigns for ever. Each context calls fl__locals_end() at its end. A
- * thread that the library did not start makes this call by the `end` of its data, unless the
- * library is unloaded before: that only frees the table.
+ * Locals. Each context has a table of values, whose index is the id of a local. When any context
+ * first sets a local, the local gets its id forever. Each context calls fl__locals_end() when it
+ * ends. A thread that the library did not start calls it through the `end` of its data, unless the
+ * library is unloaded earlier, which only frees the table.
  */
 #include "local.h"
 #include "../base/anew.h"
@@ -34,7 +34,7 @@ static uint32_t local_id(fl_local *local)
 	if (id != 0)
 		return id;
 	FL__LOCKED(&local_registry.lock);
-	id = fl__load_relaxed(&local->id_); /* relaxed: it is written under the lock */
+	id = fl__load_relaxed(&local->id_); /* relaxed: written under the lock */
 	if (id == 0 && local_registry.count < LOCAL_IDS) {
 		id = ++local_registry.count;
 		local_registry.destroy[id] = local->destroy_;
@@ -72,7 +72,7 @@ static int local_grow(struct fl__ctx *ctx, uint32_t id)
 void *fl_local_get(const fl_local *local)
 {
 	const struct fl__locals *locals = fl__ctx_get()->locals;
-	/* relaxed: any value in its table was set by this context, after it had acquired the id */
+	/* relaxed: this context set each value in its table after it had acquired the id */
 	uint32_t id = fl__load_relaxed(&local->id_);
 	return locals && id < locals->size ? locals->values[id] : NULL;
 }

@@ -3,5 +3,5 @@
 
 #include "../wait/context.h"
 
-/* Called at the end of a context. Runs the destructors of its values, and frees its table. */
+/* Called when a context ends. Runs the destructors of its values, and frees its table. */
 void fl__locals_end(struct fl__ctx *ctx);

@@ -12,8 +12,8 @@
  *            not empty               queue lock, while RUNNING      lock
  *
  * A run linearizes at the CAS or store that clears RUNNING. If the function has failed, all waiters
- * are woken. The first context that sets RUNNING, one of them or another caller, is the next
- * runner.
+ * are woken, and the next runner is whichever context sets RUNNING first, one of them or another
+ * caller.
  */
 #include "../base/atomic.h"
 #include "../wait/lot.h"
@@ -39,11 +39,11 @@ static void once_finish(fl_once *o, uint32_t result)
 }
 
 /*
- * Tries to become the runner.
+ * Tries to become the runner. Returns
  *
  *   -EINPROGRESS  the caller has become the runner
  *   -EAGAIN       another context is the runner
- *   0             the function has succeeded already
+ *   0             the function has already succeeded
  */
 static int once_begin(fl_once *o)
 {
@@ -54,15 +54,15 @@ static int once_begin(fl_once *o)
 	return fl_once_is_done(o) ? 0 : -EAGAIN;
 }
 
-/* Called when `function` ends its thread. That counts as a failure. */
+/* Called when `function` ends its thread, which counts as a failure. */
 static void once_abandon(void *o)
 {
 	once_finish(o, 0);
 }
 
 /*
- * Calls the function. A fiber has no cleanup frame, because its thread keeps one list of frames for
- * all its fibers.
+ * Calls the function. A fiber gets no cleanup frame, because its thread keeps one list of frames
+ * for all its fibers.
  */
 static int once_call_function(fl_once *o, int (*function)(void *), void *arg)
 {

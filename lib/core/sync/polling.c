@@ -1,13 +1,15 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
  * The switch for polling. A wait of the program (for a lock, an item, a task ...) polls for a short
- * time before it sleeps, unless polling is off. Each place that polls so asks fl__may_poll() first.
+ * time before it sleeps, unless polling is off. Each place that polls like this first asks
+ * fl__may_poll().
  *
- * Three kinds of loops are no such polls, and do not ask: a retry of a compare-and-swap; a loop
- * that waits for a few instructions of another thread (fl__lock(), fl__back_off()); and a look each
- * millisecond where the system has nothing to sleep on.
+ * Three kinds of loops do not count as such polls, so they do not ask: the retry of a
+ * compare-and-swap; a loop that waits for a few instructions of another thread (fl__lock(),
+ * fl__back_off()); and a loop that checks each millisecond because the system has nothing to sleep
+ * on.
  *
- * All accesses to the word are relaxed, since it publishes nothing else.
+ * All accesses to the word are relaxed, because it publishes nothing else.
  */
 #include "../base/atomic.h"
 #include "../base/panic.h"

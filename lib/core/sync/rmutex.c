@@ -4,8 +4,9 @@
  *
  * Invariant
  *   1. Only the owner writes `owner_`: its own id after the lock, and 0 before the unlock. All
- *      accesses are relaxed. A context compares `owner_` with its own id, which only this context
- *      can have written. Ids are never used twice, so the id of a dead owner matches no context.
+ *      accesses are relaxed, because a context compares `owner_` with its own id, which only this
+ *      context can have written. Ids are never reused, so the id of a dead owner matches no
+ *      context.
  */
 #include "../base/atomic.h"
 #include "../base/panic.h"

@@ -1,21 +1,21 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
  * Threads. Each thread that fl__thread_start() starts has a control block, which is in one list.
- * The owners of the block are the thread and the handle, and `owners` counts them. The event
- * `ended` publishes `result`.
+ * The block has two owners, the thread and the handle, which `owners` counts. The event `ended`
+ * publishes `result`.
  *
  * Invariants
  *   1. `thread_list_lock` guards the list. A block is in the list until it is freed.
- *   2. An owner may use the block until it subtracts itself from `owners`. The subtraction that
- *      leaves 0 makes its caller the only user of the block. This caller takes the block off the
- *      list and then frees it. The subtraction is not made under thread_list_lock: an unlock goes
- *      on to use its caller's context after the lock is free (mutex.c, mutex_wake_first()). If the
- *      thread subtracted under the lock, the handle could free the block, and with it the context,
- *      in the middle of the thread's unlock.
- *   3. A thread subtracts only after its last wait, since a waking thread may touch the context
- *      until its unpark is published (lot.c, invariant 3). It forgets its context before it
+ *   2. An owner may use the block until it subtracts itself from `owners`. Whoever subtracts the
+ *      last owner is the only user of the block, so it takes the block off the list and then frees
+ *      it. The subtraction is not made under thread_list_lock, because an unlock uses its caller's
+ *      context even after the lock is free (mutex.c, mutex_wake_first()). If the thread subtracted
+ *      under the lock, the handle could free the block, and with it the context, in the middle of
+ *      the thread's unlock.
+ *   3. A thread subtracts only after its last wait, because a thread that wakes it may touch the
+ *      context until its unpark is published (lot.c, invariant 3). It forgets its context before it
  *      subtracts, so that a signal handler does not use the context afterwards. If the thread finds
- *      itself the last owner, it uses the context once more, for the lock of the list.
+ *      that it is the last owner, it uses the context once more, to lock the list.
  */
 #include "thread.h"
 #include "../base/anew.h"
@@ -42,7 +42,7 @@ struct fl_thread {
 	int result;
 	unsigned owners;
 	bool detached;
-	const sigset_t *signals; /* what the thread blocks, or NULL: then it blocks what it began with */
+	const sigset_t *signals; /* what the thread blocks; NULL: what it began with */
 	char name[32];
 };
 
@@ -63,10 +63,12 @@ static void thread_enlist(fl_thread *t, const char *name)
 	FL__QUEUE_ADD(thread_oldest, thread_newest, t);
 }
 
-/* Subtracts this number of owners. Returns whether none is left (invariant 2). */
+/* Subtracts `owners` owners. Returns whether none is left (invariant 2). */
 static bool thread_is_unowned(fl_thread *t, unsigned owners)
 {
-	/* acq_rel: pairs with the subtraction of the other owner, whose uses come before the free */
+	/*
+	 * acq_rel: pairs with the subtraction by the other owner, whose uses come before the free
+	 */
 	return fl__sub_acq_rel(&t->owners, owners) == owners;
 }
 
@@ -101,7 +103,7 @@ FL__SLOW_PATH static void thread_finish(fl_thread *t)
 		thread_report_error(t);
 	fl__locals_end(&t->data.ctx);
 	fl_event_set(&t->ended); /* publishes `result` to the joiner */
-	/* A later destructor that calls the library gets a context as a foreign thread does. */
+	/* If a later destructor calls the library, it gets a context as a foreign thread does. */
 	fl__ctx_current = NULL;
 	if (!thread_is_unowned(t, 1))
 		return;
@@ -112,9 +114,9 @@ FL__SLOW_PATH static void thread_finish(fl_thread *t)
 }
 
 /*
- * Called when the function leaves by pthread_exit() or pthread_cancel(). It panics if the thread
- * was in a task or a callback, since their frames are gone, and other threads would wait for their
- * ends.
+ * Called when the function leaves by pthread_exit() or pthread_cancel(). If the thread was in a
+ * task or a callback, it panics, because their frames are gone, and other threads would wait for
+ * their ends.
  */
 FL__COLD static void thread_exits(void *arg)
 {
@@ -205,8 +207,8 @@ static int thread_await(fl_thread *t, fl_time deadline, fl_cancel_token *cancel)
 }
 
 /*
- * `rc` is the result of pthread_join() or pthread_detach(). They fail if the thread was joined or
- * detached before, unless the C library has forgotten it.
+ * `rc` is the result of pthread_join() or pthread_detach(). They fail if the thread was already
+ * joined or detached, unless the C library has forgotten it.
  */
 static void thread_check_handle(const char *function, const fl_thread *t, int rc)
 {
@@ -223,8 +225,8 @@ FL__COLD int fl__thread_join_until(fl_thread **handle, int *result, fl_time dead
 	if (rc != 0)
 		return rc;
 	/*
-	 * It waits only until the thread, which has set `ended`, has left the library's code, and
-	 * the destructors of its thread-specific data have run.
+	 * The thread has set `ended`, so this only waits until it has left the library's code and
+	 * run the destructors of its thread-specific data.
 	 */
 	thread_check_handle("fl_thread_join", t, fl__sys.thread_join(t->pthread));
 	if (result)
@@ -287,7 +289,7 @@ fl_thread_error_handler *fl_thread_set_error_handler(fl_thread_error_handler *ha
 {
 	/*
 	 * release: pairs with the acquire in thread_report_error(). acquire: pairs with the call
-	 * that has set the previous handler.
+	 * that set the previous handler.
 	 */
 	return fl__swap_acq_rel(&thread_error_handler, handler);
 }
@@ -329,7 +331,7 @@ static bool thread_arm(void *object, struct fl__node *node)
 
 const fl_on_type fl__on_thread = {thread_ready, thread_arm, fl__node_disarm, NULL, true};
 
-/* The only thread of a child is in no list, as the main thread is in none. */
+/* The only thread of a child is in no list, like the main thread. */
 FL_NO_THREAD_SAFETY_ANALYSIS FL__COLD static void thread_make_anew(void)
 {
 	fl_mutex_init(&thread_list_lock);

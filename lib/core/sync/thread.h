@@ -17,8 +17,8 @@ FL_MUST_CHECK int fl__thread_start(fl_thread **t, fl_thread_function *function, 
 FL_MUST_CHECK int fl__thread_join_until(fl_thread **t, int *result, fl_time deadline, fl_cancel_token *cancel);
 
 /*
- * These two functions join or detach a thread. They do nothing if the handle is NULL: then the
- * thread was never started, or is joined already.
+ * Join or detach a thread. Both do nothing if the handle is NULL, because the thread was never
+ * started or is already joined.
  */
 static inline void fl__thread_join(fl_thread **t)
 {

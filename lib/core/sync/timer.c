@@ -9,35 +9,37 @@
  *
  * Invariants
  *   1. `timer_lock` guards all variables here and the fields of timers. Functions run without it.
- *   2. No wake is lost. `timer_wakes_at` is the time until which the thread may sleep. The thread
- *      sets it in the section in which it goes to sleep. A context that adds an earlier deadline
- *      wakes the thread. A cancel wakes it only if it sleeps without a deadline and no timer is
- *      left. The end of this copy wakes it, too. While the thread is awake, `timer_wakes_at` is
- *      `timer_awake`, which is before all deadlines. The thread looks at the heap before it sleeps.
- *   3. A call no longer accesses the timer once its function runs: `timer_call` has what is known
- *      of it, and a periodic timer is back in the heap. So the function may free a timer that is
- *      not pending.
+ *   2. No wake is lost. `timer_wakes_at` is the time until which the thread may sleep, which the
+ *      thread sets in the section in which it goes to sleep. A context that adds an earlier
+ *      deadline wakes the thread, and so does the end of this copy. A cancel wakes it only if it
+ *      sleeps without a deadline and no timer is left. While the thread is awake, `timer_wakes_at`
+ *      is `timer_awake`, which is before all deadlines, and the thread checks the heap before it
+ *      sleeps.
+ *   3. Once a timer's function runs, the thread no longer accesses the timer, because `timer_call`
+ *      has what is known of it, and a periodic timer is back in the heap. So the function may free
+ *      a timer that is not pending.
  *   4. While a timer is pending there is a thread, unless this copy of the library ends. The thread
  *      ends in the section in which it finds nothing to wait for. A later start starts another
  *      thread.
  *   5. A join enqueues itself under `timer_lock`, in the wait queue that its timer has in the
  *      parking lot. A context that makes a timer idle takes all waiters of that queue under
- *      `timer_lock`, and unparks them after it has unlocked. The queue's key is made from the
- *      address of the timer, which is used only as a number, since a function may have freed its
- *      timer. Then another timer may have the same key, and a join of that timer checks again.
+ *      `timer_lock`, and unparks them after the unlock. The queue's key is made from the address of
+ *      the timer as a number, because a function may have freed its timer. Another timer may then
+ *      have the same key, and so a join of that timer checks again.
  *
- * A call of a timer's function, and a cancel, linearize at the step that takes the timer out of the
+ * Calling a timer's function and cancelling linearize at the step that takes the timer out of the
  * heap. All functions block on `timer_lock`, which is held for an operation of the heap, for a
  * transaction of the parking lot if contexts join timers, or for the start of a thread.
  *
- * A timer takes neither a thread nor an allocation, because its heap entry is in the caller's
- * struct. A start wakes the thread only if its timer is earlier than all others. A cancel wakes the
- * thread only in the case of invariant 2. So a timeout that is started and cancelled again, as most
- * timeouts are, seldom wakes the thread. A cancelled timer may be freed at once, unless its
- * function runs and uses it. A cancel by another context also keeps a function that runs from
- * starting its timer again, so a join after the cancel ends with that call. A periodic timer keeps
- * to the times of its start: it counts what it missed, and does not make up for it. A timer has no
- * executor, since a submit can fail, and the timer's function is the place to handle that.
+ * A timer needs neither a thread nor an allocation, because its heap entry is in the caller's
+ * struct. A start wakes the thread only if its timer is earlier than all others, and a cancel only
+ * in the case of invariant 2. So a timeout that is started and cancelled again, as most timeouts
+ * are, seldom wakes the thread. A cancelled timer may be freed at once, unless its function runs
+ * and uses it. If another context cancels a timer, this also prevents a running function from
+ * starting its timer again, so that a join after the cancel ends with that call. A periodic timer
+ * keeps to the times of its start: it counts the calls that it missed, and does not make up for
+ * them. A timer has no executor, because a submit can fail, and the timer's function is the place
+ * to handle that.
  */
 #include "../base/anew.h"
 #include "../base/list.h"
@@ -51,19 +53,18 @@
 
 _Static_assert(sizeof(struct fl__timer) <= sizeof((fl_timer *)0)->heap_, "a heap node fits into fl_timer");
 
-/* The thread ends when it has waited for a timer for so long. */
+/* The thread ends if it has had no timer to wait for during this time. */
 static const int64_t timer_linger = FL_S(10);
 static const int64_t timer_awake = INT64_MIN;
 
 static fl_mutex timer_lock = FL_MUTEX_INIT;
 static fl_cond timer_earlier = FL_COND_INIT;             /* on which the thread sleeps */
-static unsigned timer_joiners FL_GUARDED_BY(timer_lock); /* the number of contexts that wait in a join */
+static unsigned timer_joiners FL_GUARDED_BY(timer_lock); /* how many contexts wait in a join */
 static struct fl__timers timer_heap FL_GUARDED_BY(timer_lock);
 static int64_t timer_wakes_at FL_GUARDED_BY(timer_lock);
 /*
- * The function of the timer until whose deadline the thread sleeps. It is NULL if there is no such
- * timer, or if it was cancelled. Only reports read it without the lock, so its stores are atomic,
- * and relaxed.
+ * The function of the timer until whose deadline the thread sleeps, or NULL if there is none or it
+ * was cancelled. Only reports read it without the lock, so its stores are atomic, and relaxed.
  */
 static fl_timer_callback *timer_due;
 static bool timer_has_thread FL_GUARDED_BY(timer_lock);
@@ -71,7 +72,7 @@ static uint32_t timer_starts FL_GUARDED_BY(timer_lock); /* the number of starts;
 static struct {
 	/* The timer whose function runs, and may have freed it; or NULL. */
 	const fl_timer *timer;
-	/* The start_ of that timer, since another timer may be at the address by now. */
+	/* The start_ of that timer, because another timer may be at the address by now. */
 	uint32_t start;
 	uint64_t context; /* the id of the context that makes the call */
 	bool pending;     /* the timer is pending again */
@@ -110,7 +111,7 @@ static bool timer_in_a_call(void) FL_REQUIRES(timer_lock)
 
 static void timer_wake_thread(void) FL_REQUIRES(timer_lock)
 {
-	timer_wakes_at = timer_awake; /* so that no other context wakes the thread, too */
+	timer_wakes_at = timer_awake; /* so that no other context wakes the thread as well */
 	fl_cond_signal(&timer_earlier);
 }
 
@@ -120,7 +121,7 @@ static const void *timer_queue_of(const fl_timer *t)
 }
 
 /*
- * Called under the lock, when `t` has become idle. Takes the contexts that join `t`. The caller
+ * Called under the lock when `t` has become idle. Takes the contexts that join `t`. The caller
  * unparks them without the lock.
  */
 static void timer_take_joiners(const fl_timer *t, struct fl__lot *joiners) FL_REQUIRES(timer_lock)
@@ -153,8 +154,8 @@ static bool timer_withdraw(fl_timer *t, struct fl__lot *joiners) FL_REQUIRES(tim
 }
 
 /*
- * The functions from here to timer_sleep() are called under the lock. They unlock it while a
- * timer's function runs, and while the thread sleeps.
+ * The functions from here to timer_sleep() are called under the lock, but unlock it while a timer's
+ * function runs, and while the thread sleeps.
  */
 
 /*
@@ -227,8 +228,8 @@ static void timer_serve(void)
 }
 
 /*
- * Wakes the thread when this copy ends. The end does not wait for a function that runs, since it
- * may have called exit().
+ * Wakes the thread when this copy ends. The end does not wait for a function that runs, because the
+ * function may have called exit().
  */
 static unsigned timer_end_thread(void)
 {
@@ -261,7 +262,7 @@ static int timer_start(fl_timer *t, fl_time deadline, fl_duration period, fl_tim
 	int rc = timer_begin_thread();
 	if (rc != 0)
 		return rc;
-	/* It skips 0, which means that the timer was never started. */
+	/* Skips 0, which means that the timer was never started. */
 	timer_starts += timer_starts == UINT32_MAX ? 2 : 1;
 	*t = (fl_timer){.period_ = period, .function_ = function, .arg_ = arg, .start_ = timer_starts};
 	if (runs) {
@@ -309,7 +310,10 @@ int fl_timer_cancel(fl_timer *t)
 	return rc;
 }
 
-/* Enqueues `node`, and returns -EAGAIN, unless the join is over: then returns its result. */
+/*
+ * Unless the join is over, enqueues `node` and returns -EAGAIN. Otherwise returns the join's
+ * result.
+ */
 static int timer_arm(const fl_timer *t, struct fl__node *node)
 {
 	FL__HELD(&timer_lock);
