@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
  * A cancel token is a word with a wait queue in the parking lot. A wait under the token has a node
- * in this queue, besides the node in the queue of the object that it waits for.
+ * in this queue, besides the node in the queue of the object that it waits for. A request, a call
+ * that cancels the token, wakes this queue.
  *
  *   FL__CANCEL_  meaning                  set by                          cleared by
  *   REQUESTED    waits give up            a request of the token or an    fl__cancel_take_back(),
@@ -17,22 +18,21 @@
  *                parent's list
  *
  * Rules
- *   1. One lock, in the root, guards the links of a tree. A request walks the tree under this lock.
- *      So no descendant is destroyed during the walk. A new child is either visited by the walk, or
- *      finds its parent requested. Callbacks run after the unlock.
- *   2. A request writes REQUESTED under the tree's lock, with release. So a load under the tree's
- *      lock may be relaxed. A load without the lock acquires if it tells a caller "requested": in
+ *   1. One lock, in the root, guards the links of a tree. A request walks the tree under this lock,
+ *      so that no descendant is destroyed during the walk, and a new child is either visited by the
+ *      walk, or finds its parent cancelled. Callbacks run after the unlock.
+ *   2. A request writes REQUESTED under the tree's lock, with release. Therefore a load under that
+ *      lock may be relaxed. A load without the lock acquires if it tells a caller "cancelled": in
  *      fl__cancel_is_requested(), fl__word_arm() and cancel_callback_register(). The load in
- *      lot_is_cancelled() (lot.c) is relaxed, since it only makes a wake skip the waiter.
+ *      lot_is_cancelled() (lot.c) is relaxed, because it only makes a wake skip the waiter.
  *   3. A thread that needs both locks first locks the tree, and then a bucket.
- *   4. The field `deadline_` of a token is the earliest of the deadline with which the token was
- *      created, and of the deadlines of its ancestors. It does not change after the creation.
+ *   4. A token's `deadline_` is the earliest of the deadline with which the token was created and
+ *      its ancestors' deadlines. It never changes afterwards.
  *
- * A token that is APART costs no lock. No request of an ancestor walks to the token. So a context
- * that asks whether the token is requested reads the word of the token's parent, too. A token that
- * is APART has no child, waiter or callback: before it gets one, it enters its parent's list, and
- * is requested from then on if its parent is. The word of a token that is APART changes under the
- * tree's lock alone.
+ * A token that is APART costs no lock, but no request of an ancestor walks to it. Therefore whoever
+ * asks whether it is cancelled also reads the word of its parent. It has no child, waiter or
+ * callback: before it gets one, it enters its parent's list, and becomes cancelled if its parent
+ * is. Its word changes only under the tree's lock.
  */
 #include "cancel.h"
 #include "../base/list.h"
@@ -106,22 +106,22 @@ void fl__cancel_init_own(struct fl__own_token *own, fl_cancel_token *parent, fl_
 void fl__cancel_disown(struct fl__own_token *own)
 {
 	FL__LOCKED(&fl__cancel_root_of(&own->token)->lock_);
-	/* relaxed: rule 2; requests read OWN under the lock, too */
+	/* relaxed: rule 2; requests also read OWN under the lock */
 	fl__and_relaxed(&own->token.word_, ~(uint32_t)FL__CANCEL_OWN);
 }
 
 void fl_cancel_token_destroy(fl_cancel_token *c)
 {
 	/*
-	 * Only a direct call can request a token that is in no list, and no call may run at the
-	 * same time as the destroy.
+	 * A token that is in no list can only be cancelled by a direct call, and no call may run at
+	 * the same time as the destroy.
 	 */
 	if (fl__cancel_is_alone(c))
 		return;
 	fl_cancel_token *root = fl__cancel_root_of(c);
 	fl__lock(&root->lock_);
 	bool has_child = c->child_ != NULL;
-	/* relaxed: the request of an ancestor writes the word under this lock (rule 2) */
+	/* relaxed: a request of an ancestor writes the word under this lock (rule 2) */
 	bool has_callback = fl__load_relaxed(&c->word_) & FL__CANCEL_CALLBACKS;
 	if (!has_child && !has_callback && c->parent_) {
 		cancel_attach_locked(c);
@@ -136,7 +136,7 @@ void fl_cancel_token_destroy(fl_cancel_token *c)
 	c->root_ = c->next_ = NULL;
 }
 
-/* Requests `c`, and not its descendants. The caller holds the tree's lock. */
+/* Cancels `c`, but not its descendants. The caller holds the tree's lock. */
 static void cancel_request_one(fl_cancel_token *c, struct fl__lot *lot, struct fl__cancel_calls *calls)
 {
 	/* relaxed: a stale value only makes the CAS below fail, which loads a new one */
@@ -152,8 +152,8 @@ static void cancel_request_one(fl_cancel_token *c, struct fl__lot *lot, struct f
 		fl__lot_open_next(lot, c);
 		fl__lot_take(lot, FL__ALL, 0);
 		/*
-		 * It is a CAS in a loop, since a registration or a removal of a callback may change
-		 * CALLBACKS outside of this transaction. release: rule 2.
+		 * This is a CAS in a loop, because registering or removing a callback may change
+		 * CALLBACKS outside of this transaction. release: rule 2
 		 */
 		while (!fl__cas_weak_release(&c->word_, &seen,
 		                             (seen & ~(uint32_t)(FL__CANCEL_WAITERS | FL__CANCEL_CALLBACKS)) |
@@ -168,8 +168,8 @@ static void cancel_request_one(fl_cancel_token *c, struct fl__lot *lot, struct f
 }
 
 /*
- * Returns the token after `c` in the preorder of the tree under `top`, or NULL at the end. Skips
- * the descendants of `c` if `below` is false.
+ * Returns the token after `c` in the preorder of the tree under `top`, or NULL at the end. If
+ * `below` is false, skips the descendants of `c`.
  */
 static fl_cancel_token *cancel_walk_next(fl_cancel_token *c, const fl_cancel_token *top, bool below)
 {
@@ -180,11 +180,11 @@ static fl_cancel_token *cancel_walk_next(fl_cancel_token *c, const fl_cancel_tok
 	return c == top ? NULL : c->next_;
 }
 
-/* Requests `c` and its descendants. The caller holds the tree's lock. */
+/* Cancels `c` and its descendants. The caller holds the tree's lock. */
 static void cancel_request_tree(fl_cancel_token *c, struct fl__lot *lot, struct fl__cancel_calls *calls)
 {
 	for (fl_cancel_token *t = c, *next; t; t = next) {
-		/* relaxed: rule 2. If `t` was requested before, so were its descendants. */
+		/* relaxed: rule 2. If `t` was already cancelled, so were its descendants. */
 		bool is_new = !(fl__load_relaxed(&t->word_) & FL__CANCEL_REQUESTED);
 		if (is_new)
 			cancel_request_one(t, lot, calls);
@@ -192,7 +192,7 @@ static void cancel_request_tree(fl_cancel_token *c, struct fl__lot *lot, struct 
 	}
 }
 
-/* Requests `c` with its descendants or, with `children`, only the descendants. */
+/* Cancels `c` with its descendants or, with `children`, only the descendants. */
 static void cancel_request_begin(fl_cancel_token *c, bool children, struct fl__cancel_calls *calls)
 {
 	fl_cancel_token *root = fl__cancel_root_of(c);
@@ -231,7 +231,7 @@ bool fl__cancel_take_back(fl_cancel_token *c)
 	FL__LOCKED(&c->lock_);
 	bool alone = c->child_ == NULL;
 	if (alone)
-		/* relaxed: that a request was taken back publishes nothing else */
+		/* relaxed: taking back a request publishes nothing else */
 		fl__and_relaxed(&c->word_, ~(uint32_t)FL__CANCEL_REQUESTED);
 	return alone;
 }

@@ -1,10 +1,10 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * The callbacks of cancel tokens. One bucket of the parking lot guards all callbacks of a tree. It
- * is the bucket of the wait queue on which removals wait. The key of that queue is made from the
- * address of the tree's root (cancel_callback_queue_of()). The address is used only as a number,
- * since callbacks may outlive the tokens. A callback has the key in `queue_`, which is NULL if it was
- * never registered.
+ * The callbacks of cancel tokens. One bucket of the parking lot guards all callbacks of a tree: the
+ * bucket of the wait queue on which removals wait. The key of that queue is made from the address
+ * of the tree's root (cancel_callback_queue_of()), which is used only as a number, because
+ * callbacks may outlive the tokens. `queue_` of a callback is this key, or NULL if it was never
+ * registered.
  *
  *   CANCEL_CALLBACK_  meaning                   set by                        list
  *   IDLE              not registered, or        the removal; a registration,  -
@@ -18,30 +18,30 @@
  * Invariants
  *   1. The state, the links and run_ of a callback change only under the bucket's lock, except that
  *      a registration first initializes the callback without the lock.
- *   2. A token has CALLBACKS (cancel.c) while its list is not empty, except while a request that
- *      cleared the bit is about to take the list. A registration sets the bit by a CAS on the
- *      token's word, and REQUESTED is a bit of the same word. So either the request sees CALLBACKS,
- *      or the registration sees REQUESTED.
+ *   2. While a token's list is not empty, CALLBACKS (cancel.c) is set, unless a request has cleared
+ *      the bit and is about to take the list. A registration sets the bit by a CAS on the token's
+ *      word, and REQUESTED is a bit of the same word. So either the request sees CALLBACKS, or the
+ *      registration sees REQUESTED.
  *   3. Functions run without any lock. Between two functions a request touches its own stack and
  *      the bucket, but no token. A callback on the request's list exists until its removal, which
  *      takes it off the list.
- *   4. Once the function has begun, the library writes nothing to the callback: its function may
- *      remove and free it. So the callback does not say whether the function still runs. Instead,
- *      the bucket has a list of the runs whose functions have not returned. A removal looks there
- *      for a run that has the address in run_ and belongs to this callback. It checks both, since a
- *      later run may have the same address on a stack, and may belong to another callback. A
- *      removal waits for a run of another context, even if the function has removed the callback.
- *   5. A context that waits for the end of a function is in the wait queue of the tree. The value of
- *      its node is made from the address of the run that it waits for, whose end wakes it. Then the
- *      context checks again, since another run may have the same value.
+ *   4. Once the function has begun, the library writes nothing to the callback, because its
+ *      function may remove and free it. So the callback cannot say whether the function still runs.
+ *      Instead, the bucket lists the runs whose functions have not returned. A removal looks there
+ *      for a run whose address is run_ and that belongs to this callback. It checks both, because a
+ *      later run, of another callback, may have the same address on a stack. A removal waits for a
+ *      run of another context, even if the function has removed the callback.
+ *   5. A context that waits for the end of a function is in the wait queue of the tree. The value
+ *      of its node is made from the address of the run that it waits for. When that run ends, it
+ *      wakes the context, which checks again, because another run may have the same value.
  *
- * The links between the tokens of a tree have a lock of their own, the tree's lock (cancel.c). A
- * thread that needs both locks takes the tree's lock first, and then the bucket's.
+ * The links between the tokens of a tree have another lock, the tree's (cancel.c). A thread that
+ * needs both locks takes the tree's lock first, and then the bucket's.
  *
- * Linearization points. Whether the function of a callback runs is decided under the bucket's lock.
- * It runs if a request makes the callback BEGUN (cancel_callback_take_next()) before a removal
- * takes the callback off its list, or if the token is requested already at the registration. It
- * does not run if the removal comes first, even if the callback is COLLECTED by then.
+ * Linearization points. Whether a callback's function runs is decided under the bucket's lock. It
+ * runs if a request makes the callback BEGUN (cancel_callback_take_next()) before a removal takes
+ * the callback off its list, or if the token is already cancelled when the callback is registered.
+ * It does not run if the removal comes first, even if the callback is COLLECTED by then.
  */
 #include "../base/atomic.h"
 #include "../base/list.h"
@@ -59,8 +59,9 @@ struct fl__cancel_run {
 
 /*
  * Returns the key of the wait queue for callbacks. A removal may wait there, and a wake may come,
- * when the root was destroyed and another object has its memory. Only another token or a timer can
- * have the same key (fl__lot_key()), and its waiters check again, as after each wake.
+ * after the root was destroyed and another object got its memory. This is safe, because only
+ * another token or a timer can have the same key (fl__lot_key()), and their waiters check again
+ * after each wake.
  */
 static const void *cancel_callback_queue_of(fl_cancel_token *c)
 {
@@ -81,8 +82,8 @@ void fl__cancel_take_callbacks(fl_cancel_token *c, struct fl__lot *lot, struct f
 }
 
 /*
- * Returns the pointer in the bucket's list that points to `run`, or the one at the end of the list,
- * which is NULL. The caller is in a transaction.
+ * Returns the pointer in the bucket's list that points to `run`, or the NULL at the end of the
+ * list. The caller is in a transaction.
  */
 static struct fl__cancel_run **cancel_run_find(struct fl__bucket *bucket, const struct fl__cancel_run *run)
 {
@@ -92,7 +93,7 @@ static struct fl__cancel_run **cancel_run_find(struct fl__bucket *bucket, const 
 	return at;
 }
 
-/* Returns the value of a node that waits for the end of `run`. */
+/* Returns the value of nodes that wait for the end of `run`. */
 static uint32_t cancel_run_value(const struct fl__cancel_run *run)
 {
 	return (uint32_t)((uintptr_t)run / _Alignof(struct fl__cancel_run));
@@ -128,7 +129,7 @@ static void cancel_callback_run(const fl_cancel_callback *cb, const struct fl__c
 	cancel_run_wake(&lot, now);
 }
 
-/* Begins a run of the next callback and returns that callback, or NULL if none is left. */
+/* Begins a run of the next callback and returns that callback. Returns NULL if none is left. */
 static fl_cancel_callback *cancel_callback_take_next(struct fl__cancel_calls *calls, struct fl__cancel_run *now)
 {
 	FL__LOT(lot, calls->queue);
@@ -149,7 +150,7 @@ void fl__cancel_call(struct fl__cancel_calls *calls)
 		cancel_callback_run(cb, &now);
 }
 
-/* Registers `cb`. Returns false if the token is requested. */
+/* Registers `cb`. Returns false if the token is cancelled. */
 static bool cancel_callback_register(fl_cancel_callback *cb)
 {
 	fl_cancel_token *c = cb->token_;
@@ -234,7 +235,7 @@ bool fl_cancel_callback_remove(fl_cancel_callback *cb)
 		fl__lot_close(&lot);
 		if (!waits)
 			return idle;
-		/* It returns 0, since the wait has neither a deadline nor a token. */
+		/* This returns 0, because there is no deadline and no token. */
 		(void)fl__wait_sleep(&wait, FL_FOREVER, FL_SHIELDED);
 	}
 }

@@ -11,18 +11,21 @@
  *             when it unlocks
  *   SLEEPERS  a waiter may be asleep      fl__lock(), in the same `or` as HELD       fl__unlock()
  *
- * The locked sections are short, so a waiter spins before it sleeps. It also yields some times, for
- * the case that the holder has lost its CPU.
+ * Because the locked sections are short, a waiter spins before it sleeps. It also yields a few
+ * times, in case the holder has lost its CPU.
  *
  * Invariant
  *   1. An acquire of this file pairs with the release in fl__unlock(). A relaxed load only chooses
- *      the expected value of a compare-and-swap: if the value is stale, the compare-and-swap fails.
+ *      the expected value of a compare-and-swap, which fails if the value is stale.
  */
 #include "lock.h"
 #include "../base/atomic.h"
 #include "../base/sys.h"
 
-/* HELD | SLEEPERS differs from the values of park words, so a debugger can tell sleepers apart. */
+/*
+ * HELD | SLEEPERS differs from the values of park words, so that a debugger can tell sleepers
+ * apart.
+ */
 enum { LOCK_FREE = 0, LOCK_HELD = 1, LOCK_DEFERRED = 2, LOCK_SLEEPERS = 8, LOCK_SPINS = 32, LOCK_YIELDS = 16 };
 
 static bool lock_spin(uint32_t *word)
@@ -50,7 +53,7 @@ void fl__lock(uint32_t *word)
 	uint32_t seen;
 	/* acquire: invariant 1 */
 	while ((seen = fl__or_acquire(word, LOCK_HELD | LOCK_SLEEPERS)) != LOCK_FREE)
-		/* The result is ignored, since the loop checks the word. */
+		/* The result is ignored, because the loop checks the word. */
 		(void)fl__sys.futex_wait(word, seen | LOCK_HELD | LOCK_SLEEPERS, FL__NEVER);
 }
 
@@ -70,7 +73,7 @@ bool fl__lock_or_defer(uint32_t *word)
 				return true;
 		} else if (fl__cas_weak_release(word, &seen, seen | LOCK_DEFERRED)) {
 			/*
-			 * release: pairs with the acquire of the next lock, since the swap in
+			 * release: pairs with the acquire of the next lock, because the swap in
 			 * fl__unlock() continues the release sequence
 			 */
 			return false;

@@ -5,20 +5,19 @@
 #include <fairlead/defs.h>
 
 /*
- * A lock of one word for sections of a few instructions, in which the holder waits for nothing but
- * a further lock of this kind, and calls no function of the user. Such locks guard, for example,
- * buckets, trees of cancel tokens, futures and groups. There is one exception: a thread that lacks
- * memory for hazard pointers holds one for a whole operation (queue/hazard.c). Other sections use
- * FL__HELD() (sync/mutex.h). A word that is all-zero is unlocked.
+ * A lock of one word for sections of a few instructions, in which the holder waits only for further
+ * locks of this kind, and calls no function of the user. Such locks guard, for example, buckets,
+ * trees of cancel tokens, futures and groups. However, a thread without memory for hazard pointers
+ * holds one for a whole operation (queue/hazard.c). Other sections use FL__HELD() (sync/mutex.h).
+ * An all-zero word is unlocked.
  */
 void fl__lock(uint32_t *word);
 bool fl__try_lock(uint32_t *word); /* for reports from a signal handler */
 
 /*
- * Locks the word if it is free, and returns true. If it is not free, marks it and returns false.
- * Then the next unlock returns true, and the thread that unlocked, once it has locked again, sees
- * what the caller wrote before. A signal handler may call it, even if it has interrupted the
- * holder.
+ * If the word is free, locks it and returns true. Otherwise marks it and returns false. Then the
+ * next unlock returns true, and if its thread locks again, it sees what the caller wrote before
+ * this call. A signal handler may call this, even if it has interrupted the holder.
  */
 bool fl__lock_or_defer(uint32_t *word);
 
@@ -26,8 +25,8 @@ bool fl__lock_or_defer(uint32_t *word);
 bool fl__unlock(uint32_t *word);
 
 /*
- * A declaration that locks until the end of the block. It is for locks on which nobody calls
- * fl__lock_or_defer(), since it ignores a mark.
+ * A declaration that locks until the end of the block. Because it ignores a mark, it is only for
+ * locks on which nobody calls fl__lock_or_defer().
  */
 #define FL__LOCKED(word)                                                                                               \
 	__attribute__((cleanup(fl__lock_end), unused)) uint32_t *FL__UNIQUE(fl__lock_) = fl__lock_begin(word)

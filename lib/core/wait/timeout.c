@@ -1,5 +1,8 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-/* Timeouts. `before_` is the outer scope, and `context_` is NULL if the timeout has not begun. */
+/*
+ * Timeouts of a context's waits: a token with a deadline that becomes the cancel scope. `before_`
+ * is the outer scope, and `context_` is NULL if the timeout has not begun.
+ */
 #include "../base/panic.h"
 #include "../base/sys.h"
 #include "context.h"

@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * The sleep of a wait. The invariants are those of lot.c. If the wait is under a cancel token that
- * is not the context's own, it has a further node, an observer in the token's queue.
+ * How a wait sleeps, and how it is cancelled. The invariants are in lot.c. If the wait is under a
+ * cancel token that is not the context's own, it has another node, an observer in the token's
+ * queue.
  */
 #include "../base/atomic.h"
 #include "../base/list.h"
@@ -27,14 +28,15 @@ void fl__wait_begin(struct fl__wait *wait, enum fl__debug_kind kind, const void 
 }
 
 /*
- * Ends the wait with `error`, and returns `error`. If a waking thread has decided the wait already,
+ * Ends the wait with `error`, and returns `error`. If a waking thread has already decided the wait,
  * waits for its unpark, and returns 0.
  */
 static int wait_give_up(struct fl__wait *wait, int error)
 {
 	uintptr_t pending = FL__PENDING;
 	/*
-	 * relaxed: the CAS publishes nothing. If it fails, the unpark orders what the waker wrote.
+	 * relaxed: the CAS publishes nothing. If it fails, the unpark orders what the waking thread
+	 * wrote.
 	 */
 	if (fl__cas_relaxed(&wait->decision, &pending, FL__GAVE_UP))
 		return error;
@@ -44,8 +46,8 @@ static int wait_give_up(struct fl__wait *wait, int error)
 static int wait_park_until(struct fl__wait *wait, fl_time deadline)
 {
 	/*
-	 * fl_sleep_until() has compared its deadline with the clock already. Its wait parks here
-	 * nevertheless, so that a fiber lets others run even if the deadline has passed since.
+	 * fl_sleep_until() has already compared its deadline with the clock. Its wait parks here
+	 * nevertheless, so that a fiber lets others run even if the deadline has passed since then.
 	 */
 	if (wait->kind != FL__DEBUG_SLEEP && fl__is_expired(deadline))
 		return wait_give_up(wait, -ETIMEDOUT);
@@ -63,7 +65,10 @@ void fl__ctx_cancel(struct fl__ctx *ctx)
 		ctx->ops->unpark(wait);
 }
 
-/* Parks until the unpark or the deadline. The deadline of `token` ends the wait with -ECANCELED. */
+/*
+ * Parks until the unpark or the deadline. If the deadline of `token` ends the wait, returns
+ * -ECANCELED.
+ */
 static int wait_park_under(struct fl__wait *wait, fl_time deadline, const fl_cancel_token *token)
 {
 	const fl_time limit = token->deadline_;
@@ -71,9 +76,7 @@ static int wait_park_under(struct fl__wait *wait, fl_time deadline, const fl_can
 	return rc == -ETIMEDOUT && fl__expiry(limit) < fl__expiry(deadline) ? -ECANCELED : rc;
 }
 
-/*
- * Sleeps under the context's own token. A request of the token ends the wait by fl__ctx_cancel().
- */
+/* Sleeps under the context's own token. When that is cancelled, fl__ctx_cancel() ends the wait. */
 static int wait_sleep_under_own(struct fl__wait *wait, fl_time deadline, const fl_cancel_token *token)
 {
 	if (fl__cancel_is_requested(token))
@@ -109,9 +112,7 @@ static int wait_sleep_under(struct fl__wait *wait, fl_time deadline, fl_cancel_t
 int fl__wait_sleep(struct fl__wait *wait, fl_time deadline, fl_cancel_token *cancel)
 {
 	fl__hook_sleep(wait, deadline);
-	/*
-	 * In FL__BLOCKS_THREAD() the thread waits in place of its fiber, and runs no other fiber.
-	 */
+	/* In FL__BLOCKS_THREAD() the thread waits instead of its fiber, and runs no other fiber. */
 	struct fl__host *const blocked = fl__unlikely(fl__blocks_thread > 0) ? fl__ctx_get()->host : NULL;
 	if (blocked)
 		FL__LIST_ADD(&wait->ctx->hosted, blocked);
@@ -152,8 +153,8 @@ static bool wait_is_ready(uint32_t seen, const struct fl__word *ready)
 }
 
 /*
- * Returns true if the word is ready, or if its waiters bit is set. In the second case the caller
- * stops polling and goes to the queue, where it enqueues itself behind the other waiters.
+ * Returns true if the word is ready or its waiters bit is set. If the bit is set, the caller stops
+ * polling, and enqueues itself behind the other waiters.
  */
 static bool wait_is_decided(const void *what)
 {
@@ -187,8 +188,8 @@ int fl__word_wait(uint32_t *word, const struct fl__word *ready, fl_time deadline
 }
 
 /*
- * Sleeps until a deadline that is past. A fiber lets the other contexts of its thread run, and then
- * observes a cancel. A thread does nothing.
+ * Sleeps until a deadline that has passed. A fiber lets the other contexts of its thread run, and
+ * then checks for a cancel. A thread does nothing.
  */
 static int wait_yield_once(const fl_cancel_token *cancel)
 {
@@ -206,7 +207,8 @@ int fl_sleep_until(fl_time deadline, fl_cancel_token *cancel)
 		return wait_yield_once(cancel);
 	fl__wait_begin(&wait, FL__DEBUG_SLEEP, NULL);
 	/*
-	 * The wait has no node in the queue of an object: only the deadline or the token ends it.
+	 * The wait has no node in the queue of an object, so only the deadline or the token ends
+	 * it.
 	 */
 	int rc = fl__wait_sleep(&wait, deadline, cancel);
 	return rc == -ETIMEDOUT ? 0 : rc;

@@ -1,13 +1,13 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
  * A wait for one of several objects is one wait that has a node in the wait queue of each object.
- * The nodes are observers: they consume nothing. So an object may no longer be ready when the
- * waiter runs, and the waiter checks all objects in a loop.
+ * The nodes are observers, which consume nothing. Therefore an object may no longer be ready when
+ * the waiter runs, so the waiter checks all objects in a loop.
  *
  * Each kind of object has an fl_on_type. `ready` returns whether the object is ready now. `arm`
- * enqueues the node, or returns false if the object is ready; `disarm` takes the node back.
- * `deadline` returns when the object becomes ready without a wake, and may be NULL. `by_tasks` says
- * that another task may have to make the object ready (fairlead/blocking.h).
+ * enqueues the node, or returns false if the object is ready; `disarm` removes the node.
+ * `deadline`, which may be NULL, returns when the object becomes ready without a wake. `by_tasks`
+ * says that another task may have to make the object ready (fairlead/blocking.h).
  */
 #include "../base/sys.h"
 #include "lot.h"
@@ -30,7 +30,7 @@ static int wait_any_first_ready(fl_on *on, size_t n)
 	return -EAGAIN;
 }
 
-/* Arms the objects in order, up to the first one that is ready. Returns how many it has armed. */
+/* Arms the objects in order, up to the first one that is ready. Returns how many it armed. */
 static size_t wait_any_arm(fl_on *on, size_t n, struct fl__wait *wait)
 {
 	for (size_t i = 0; i < n; i++) {
@@ -59,8 +59,8 @@ static fl_time wait_any_earliest(fl_on *on, size_t n)
 }
 
 /*
- * Returns whether one of the objects may become ready by the end of another task. Then another
- * worker must replace this worker while it waits.
+ * Returns whether an object may become ready because another task ends. If so, another worker must
+ * replace this worker while it waits.
  */
 static bool wait_any_by_tasks(const fl_on *on, size_t n)
 {
@@ -82,9 +82,7 @@ int fl_wait_any_until(fl_on *on, size_t n, fl_time deadline, fl_cancel_token *ca
 		struct fl__wait wait;
 		fl__wait_begin(&wait, FL__DEBUG_ANY, NULL);
 		size_t armed = wait_any_arm(on, n, &wait);
-		/*
-		 * If an object is ready already, the wait ends at once, by a deadline in the past.
-		 */
+		/* If an object is already ready, a deadline in the past ends the wait at once. */
 		const bool blocks = armed == n && wait_any_by_tasks(on, n) && fl__ctx_block(wait.ctx, NULL, limit);
 		int rc = fl__wait_sleep(&wait, armed == n ? limit : FL_NO_WAIT, cancel);
 		fl__ctx_unblock(wait.ctx, NULL, blocks);
@@ -92,7 +90,7 @@ int fl_wait_any_until(fl_on *on, size_t n, fl_time deadline, fl_cancel_token *ca
 		if (rc == 0 || (rc == -ETIMEDOUT && !fl__is_expired(limit)))
 			continue;
 		if (rc == -ECANCELED && armed == n)
-			return rc; /* no object had ended the wait before the request did */
+			return rc; /* no object had ended the wait before the request */
 		/* The wait has consumed nothing, and an object may be ready by now. */
 		ready = wait_any_first_ready(on, n);
 		return ready >= 0 ? ready : rc;

@@ -1,4 +1,5 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
+/* Wait queues outside of the parking lot, which wait_queue.h explains. */
 #include "wait_queue.h"
 #include "../base/atomic.h"
 #include "../base/sys.h"

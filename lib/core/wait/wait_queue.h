@@ -5,8 +5,8 @@
 #include "lot.h"
 
 /*
- * A wait queue that is not part of the parking lot. The lock of its object guards it, and all
- * operations of the object take that lock. A queue that is all-zero is empty.
+ * A wait queue outside of the parking lot, guarded by its object's lock, which all operations of
+ * the object take. A queue that is all-zero is empty.
  *
  *     fl__wait_begin(&wait, kind, object);            // the waiter, under the lock
  *     fl__wait_queue_add_first(queue, &node);
@@ -19,28 +19,28 @@
  *     unlock                                          // the last access to the object
  *     fl__lot_unpark(&taken);
  *
- * The invariants of lot.c hold, with the object's lock in place of the bucket's lock. A take
- * decides the wait. If the deadline of a waiter passes after the take, the waiter still waits for
- * the unpark.
+ * The invariants of lot.c hold, with the object's lock instead of the bucket's lock. A take decides
+ * the wait. Therefore, if a waiter's deadline passes after the take, the waiter still waits for the
+ * unpark.
  */
 struct fl__wait_queue {
 	struct fl__node *first; /* the first node of a ring, or NULL */
-	struct fl__lot taken;   /* waiters to unpark; there are none while the lock is free */
+	struct fl__lot taken;   /* waiters to unpark; none while the lock is free */
 };
 
 /* Enqueues `node` as the first one. */
 void fl__wait_queue_add_first(struct fl__wait_queue *queue, struct fl__node *node);
 
-/* Dequeues `node`, if it is queued. */
+/* Dequeues `node` if it is queued. */
 void fl__wait_queue_remove(struct fl__wait_queue *queue, struct fl__node *node);
 
 /*
  * Dequeues waiters and decides to wake each one that has not given up, until it has taken `max`
- * waiters or the queue is empty. Returns how many were taken.
+ * waiters or the queue is empty. Returns how many it took.
  */
 size_t fl__wait_queue_take(struct fl__wait_queue *queue, size_t max);
 
-/* Returns the taken waiters, and leaves none. The caller unparks them. */
+/* Returns the taken waiters, which the caller must unpark, and leaves none. */
 struct fl__lot fl__wait_queue_taken(struct fl__wait_queue *queue);
 
 #endif
