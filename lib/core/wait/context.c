@@ -1,25 +1,25 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * The data of threads that the library did not start. A thread takes data at its first call that
+ * The data of threads that the library did not start. A thread gets its data at its first call that
  * needs a context. When a thread ends, POSIX runs the destructors of pthread keys in up to four
- * rounds. The thread gives its data back in the third round, since destructors of the program may
+ * rounds. The thread gives its data back in the third round, because destructors of the program may
  * call the library before. The fourth round is for a thread whose first call is in a destructor of
  * the first round.
  *
- * The first call of a thread must not fail, and the allocator of the user may be its caller. So the
- * memory is static for the first CONTEXT_CHUNK threads, and mapped for further ones. If the system
- * has no memory, the call waits until it has, or until another thread has given its data back.
+ * A thread's first call must not fail, and its caller may be the user's allocator. So the memory is
+ * static for the first CONTEXT_CHUNK threads, and mapped for further ones. If the system has no
+ * memory, the call waits until it has some, or until another thread has given its data back.
  *
- * Thread-local variables use the model initial-exec, since an access then takes one instruction
- * more than an access to a global variable, and needs no memory that could be missing. glibc has
- * 1,664 bytes for them in all libraries that dlopen() loads, and each plugin may contain a copy of
- * this library. So the variables hold what a fast path reads: 88 bytes in the core, 112 in all
- * parts, if a copy contains all of them. The rest of a thread is in its `struct fl__thread_data`,
- * with its context. For a thread of the library that struct is in the control block of the thread.
- * A list of robust locks must stay until the kernel has walked it at the thread's end, when the
- * thread's data may be gone. So that list has a record of its own, which a thread gives back only
- * when it holds no lock (process/shm/shm_lock.c). docs/decisions/thread-locals.md says why the
- * model is not global-dynamic.
+ * Thread-local variables use the model initial-exec, because an access then takes only one
+ * instruction more than an access to a global variable, and needs no memory that could be missing.
+ * glibc provides 1,664 bytes for them in all libraries that dlopen() loads, and each plugin may
+ * contain a copy of this library. Therefore only what a fast path reads is thread-local: 88 bytes
+ * in the core, 112 in all parts, if a copy contains all of them. The rest of a thread is in its
+ * `struct fl__thread_data`, with its context, which for a thread of the library is in the thread's
+ * control block. A list of robust locks must stay until the kernel has walked it at the thread's
+ * end, when the thread's data may be gone. Therefore that list has its own record, which a thread
+ * gives back only when it holds no lock (process/shm/shm_lock.c). docs/decisions/thread-locals.md
+ * says why the model is not global-dynamic.
  */
 #include "context.h"
 #include "../base/anew.h"
@@ -39,10 +39,10 @@ struct context_chunk {
 };
 
 static struct context_chunk context_first;
-/* It guards `context_free`, the key, and the chunks apart from their data. */
+/* Guards `context_free`, the key, and the chunks apart from their data. */
 static uint32_t context_lock;
 static struct fl__thread_data *context_free;
-static struct context_chunk *context_chunks = &context_first; /* the newest first */
+static struct context_chunk *context_chunks = &context_first; /* newest first */
 static pthread_key_t context_key;
 static bool context_has_key;
 
@@ -63,15 +63,15 @@ void fl__ctx_init_thread(struct fl__ctx *ctx, const char *name)
 FL__COLD static void context_end_thread(void *of_thread)
 {
 	struct fl__thread_data *data = of_thread;
-	fl__ctx_current = &data->ctx; /* it may have been cleared already: context_of_key() */
+	fl__ctx_current = &data->ctx; /* may have been cleared already: context_of_key() */
 	if (data->end)
 		data->end(&data->ctx, false);
 	if (++data->rounds < CONTEXT_ROUNDS && pthread_setspecific(context_key, data) == 0)
 		return;
 	/*
-	 * From the unlock on, another thread may use the data. By then this thread does not use
-	 * them any more: it has forgotten its context, and fl__unlock() uses none. No waking thread
-	 * uses them either, since all waits of this thread have ended (lot.c, invariant 3).
+	 * From the unlock on, another thread may use the data. By then this thread no longer uses
+	 * them, since it has forgotten its context, and fl__unlock() uses none. Nor does a waking
+	 * thread, because all waits of this thread have ended (lot.c, invariant 3).
 	 */
 	fl__ctx_current = NULL;
 	data->end = NULL;
@@ -80,7 +80,7 @@ FL__COLD static void context_end_thread(void *of_thread)
 	context_free = data;
 }
 
-/* Returns data for the calling thread, or NULL if a further chunk is needed. */
+/* Returns data for the calling thread, or NULL if another chunk is needed. */
 FL__COLD static struct fl__thread_data *context_take(void)
 {
 	FL__LOCKED(&context_lock);
@@ -108,7 +108,7 @@ FL__COLD static void context_map_more(void)
 }
 
 /*
- * Returns the data that the calling thread has already, or NULL. With mingw-w64 the thread-local
+ * Returns the data that the calling thread already has, or NULL. With mingw-w64 the thread-local
  * variables end before the destructors of keys run, so fl__ctx_current is NULL in a destructor.
  */
 FL__COLD static struct fl__thread_data *context_of_key(void)
@@ -129,7 +129,7 @@ FL__COLD struct fl__ctx *fl__ctx_adopt_thread(void)
 	fl__ctx_current = &data->ctx;
 	/* acquire: pairs with the release in context_take() */
 	if (fl__load_acquire(&context_has_key))
-		(void)pthread_setspecific(context_key, data); /* on an error the data are never given back */
+		(void)pthread_setspecific(context_key, data); /* after an error, it is never given back */
 	return fl__ctx_current;
 }
 
@@ -138,7 +138,7 @@ struct fl__thread_data *fl__thread_data(void)
 	return (struct fl__thread_data *)fl__ctx_thread();
 }
 
-/* It runs after the other destructors of this copy of the library, since they call the library. */
+/* Runs after the other destructors of this copy of the library, because they call the library. */
 FL__COLD __attribute__((destructor(199))) static void context_unload(void)
 {
 	if (!fl__is_unloaded())
@@ -157,9 +157,9 @@ FL__COLD __attribute__((destructor(199))) static void context_unload(void)
 }
 
 /*
- * The child's thread leaves what it was in its parent, a worker or a fiber: it runs on the stack
- * that it has, as a thread that runs no task, has no cancel scope and waits for nothing. It keeps
- * its id and its locals.
+ * The child's thread is no longer what it was in its parent, a worker or a fiber. It runs on the
+ * stack that it has, as a thread that runs no task, has no cancel scope and waits for nothing. It
+ * keeps its id and its locals.
  */
 static void context_begin_anew(void)
 {
@@ -181,5 +181,5 @@ static void context_make_anew(void)
 	context_begin_anew();
 }
 
-/* Comes first, since other files ask for the thread's data when they make theirs anew. */
+/* Comes first, because other files ask for the thread's data when they make theirs anew. */
 FL__MAKES_ANEW_WHEN(FL__AT_START_FIRST, context_make_anew)

@@ -33,28 +33,29 @@ enum { FL__DOZE_AFTER = 5000000 }; /* in ns: doze(), below */
 
 struct fl__ctx_ops {
 	/*
-	 * Waits for the unpark of `wait`, and returns 0: then it has acquired what the unpark
-	 * released. Returns -ETIMEDOUT if the deadline came first: then it may be called again.
+	 * Waits for the unpark of `wait`, acquires what the unpark released, and returns 0. Returns
+	 * -ETIMEDOUT if the deadline came first; then it may be called again.
 	 */
 	int (*park)(struct fl__wait *wait, fl_time deadline);
 	/*
-	 * Ends the present or next park of `wait`. Any thread calls it, at most once for each wait.
-	 * It must not park, since the caller may hold an fl__lock(). As soon as the unpark is
-	 * published, the memory of wait and context may be freed. From then on it uses only their
-	 * addresses.
+	 * Ends the current or next park of `wait`. Any thread calls it, at most once for each wait.
+	 * It must not park, because the caller may hold an fl__lock(). As soon as the unpark is
+	 * published, the memory of wait and context may be freed, so from then on it uses only
+	 * their addresses.
 	 */
 	void (*unpark)(struct fl__wait *wait);
 	/*
 	 * Does what unpark() does, in a signal handler, which may have interrupted any code of its
-	 * thread. It is NULL if such a context waits for nothing that a handler releases.
+	 * thread. NULL if such a context waits for nothing that a handler releases.
 	 */
 	void (*unpark_in_handler)(struct fl__wait *wait);
-	/* Lets the other contexts of the thread run first. It is NULL if there are none. */
+	/* Lets the other contexts of the thread run first. NULL if there are none. */
 	void (*yield)(void);
 	/*
 	 * Waits until one of at most FL__WAIT_FDS descriptors is ready, as poll() defines it, but
 	 * does not write `revents`. Returns 0, -ETIMEDOUT, -ECANCELED, or -ENOSYS if the context
-	 * cannot wait for one of the descriptors. It is NULL if the context can wait for none.
+	 * cannot wait for one of the descriptors. NULL if the context cannot wait for descriptors
+	 * at all.
 	 */
 	int (*wait_fds)(const struct pollfd *fds, unsigned n, fl_time deadline, fl_cancel_token *cancel);
 };
@@ -64,17 +65,17 @@ struct fl__worker_ops {
 	/*
 	 * Called, with `begins`, before a sleep that may last until another task has run. Returns
 	 * true if it has noted the sleep, so that another worker may replace this one. Then block()
-	 * is called again after the sleep, with `begins` false. `future` is the one future that the
-	 * sleep waits for, or NULL. The caller has a reference to it.
+	 * is called again after the sleep, with `begins` false. `future` is the only future that
+	 * the sleep waits for, or NULL. The caller has a reference to it.
 	 */
 	bool (*block)(struct fl__ctx *ctx, const void *future, bool begins);
 	/*
-	 * Called, with `begins`, by a park that has slept for FL__DOZE_AFTER. Returns the time at
-	 * which the park calls it again, or FL__NEVER. After such a sleep the park calls it once
-	 * without `begins`. It is NULL if the executor does not look at waits.
+	 * Called, with `begins`, by a park that has slept for FL__DOZE_AFTER. Returns when the park
+	 * must call it again, or FL__NEVER. After such a sleep the park calls it once without
+	 * `begins`. NULL if the executor does not watch waits.
 	 *
-	 * The caller may hold a lock of the executor or of the user's allocator. So the function
-	 * only tries locks, and does not call the user's allocator.
+	 * Because the caller may hold a lock of the executor or of the user's allocator, the
+	 * function only tries locks, and does not call the user's allocator.
 	 */
 	int64_t (*doze)(const struct fl__wait *wait, bool begins);
 };
@@ -88,25 +89,26 @@ struct fl__ctx {
 	/* The wait that sleeps under the own token, or NULL. Waking threads compare it (lot.c). */
 	struct fl__wait *waiting;
 	struct fl__locals *locals; /* lib/core/sync/local.c */
-	/* What reports say that the context waits for: set by the outermost fl__awaits_begin(). */
+	/* What reports say that the context waits for. The outermost fl__awaits_begin() sets it. */
 	struct fl__awaited awaits;
 	const char *name;
-	/* The context runs code of debugging, whose locks are not recorded. Only it reads this. */
+	/*
+	 * Whether the context runs code of debugging, whose locks are not recorded. Only the
+	 * context reads it.
+	 */
 	bool debugging;
 	uint8_t turn;    /* counts locks, of which debugging measures one in 16 (inspect/debug.c) */
 	uint32_t chance; /* the state of the random numbers of queue/select.c */
 	/*
-	 * A wait for a future calls it before it blocks. It runs the future's task if this context
-	 * is allowed to. It is NULL if the context never is. `front.inside.helper` is the innermost
-	 * struct fl__run of the context. In a stolen call (fork_join.c) it is that of the forker.
+	 * Called by a wait for a future before it blocks. Runs the future's task if this context is
+	 * allowed to. NULL if the context never is. `front.inside.helper` is the innermost struct
+	 * fl__run of the context; in a stolen call (fork_join.c) it is the forker's.
 	 */
 	void (*help)(struct fl__ctx *ctx, void *future);
-	struct fl__run *worker; /* of a worker that can be replaced; else NULL */
+	struct fl__run *worker; /* of a worker that can be replaced, otherwise NULL */
 	/* What replaces `worker`, or NULL if nothing does at the moment. */
 	const struct fl__worker_ops *worker_ops;
-	/*
-	 * The fields up to `waker_on_this_cpu` belong to thread_parker.c, whose head explains them.
-	 */
+	/* The members up to `waker_on_this_cpu` belong to thread_parker.c, which explains them. */
 	uint32_t spin_ns;
 	uint32_t spun_at; /* when a failed spin began, modulo 2^32; 0 if none did */
 	int32_t saved;
@@ -122,10 +124,10 @@ struct fl__ctx {
 
 /*
  * The data that each thread has once. The first member is the thread's own context. A thread of the
- * library has its data in its control block. Any other thread gets them from context.c.
+ * library has its data in its control block, and any other thread gets them from context.c.
  *
- * The data are not thread-local variables. Those are for what a fast path reads: with glibc all
- * libraries that dlopen() loads share 1,664 bytes of thread-local variables, and each plugin may
+ * The data are not thread-local variables, which are only for what a fast path reads: with glibc
+ * all libraries that dlopen() loads share 1,664 bytes of such variables, and each plugin may
  * contain a copy of this library (docs/platforms.md).
  */
 enum { FL__FAILURE_MESSAGE = 256 /* FL_MESSAGE_MAX */ };
@@ -140,22 +142,22 @@ struct fl__thread_data {
 	} failure;
 	/* The rights of a manager thread: lib/process/start/attributes.c. */
 	struct fl__thread_place {
-		bool fixed, read; /* if `read`, the next fields are valid */
+		bool fixed, read; /* if `read`, the next members are valid */
 		uint64_t namespaces, place;
 	} place;
 	const void *death_pipe; /* the pipe that a child keeps: lib/process/start/death_pipe.c */
 	/*
-	 * Ends what the context has, or NULL if it has nothing to end. Called, perhaps more than
-	 * once, at the end of a thread that the library did not start, or, with `unloads`, when the
-	 * library is unloaded before that end.
+	 * Ends what belongs to the context, or NULL if there is nothing to end. Called, perhaps
+	 * more than once, when a thread ends that the library did not start, or, with `unloads`,
+	 * when the library is unloaded earlier.
 	 */
 	void (*end)(struct fl__ctx *ctx, bool unloads);
-	struct fl__thread_data *next_free; /* the link of the list of free data in context.c */
+	struct fl__thread_data *next_free; /* the link of the free list in context.c */
 	unsigned rounds;                   /* how many rounds of destructors have run: context.c */
 };
 
 /*
- * Gives the calling thread, which the library did not start, a context. fl__ctx_current is NULL
+ * Gives a context to the calling thread, which the library did not start. fl__ctx_current is NULL
  * until the thread's first call of the library that needs a context.
  */
 struct fl__ctx *fl__ctx_adopt_thread(void);
@@ -169,14 +171,14 @@ static inline struct fl__ctx *fl__ctx_get(void)
 	return fl__likely(ctx != NULL) ? ctx : fl__ctx_adopt_thread();
 }
 
-/* Returns the calling thread's own context. In a fiber, that is the context of its thread. */
+/* Returns the calling thread's own context, even in a fiber. */
 static inline struct fl__ctx *fl__ctx_thread(void)
 {
 	struct fl__ctx *ctx = fl__ctx_get();
 	return ctx->host ? ctx->host->thread : ctx;
 }
 
-/* Returns the data of the calling thread. In a fiber, these are the data of its thread. */
+/* Returns the data of the calling thread, even in a fiber. */
 struct fl__thread_data *fl__thread_data(void);
 
 /*
@@ -192,8 +194,8 @@ static inline struct fl__ctx *fl__ctx_of_wait(void)
  * fl__ctx_block() and fl__ctx_unblock() are called around a wait that may need other tasks to run:
  * a wait for the end of a future, a thread, a process, a group or an executor; an FL_WAIT_ANY()
  * with one of these objects; a join of a queue; and the sleep of an idle loop. A wait for a lock, a
- * condition or an item of a queue does not call them. They take the executor's lock, so the caller
- * holds no lock.
+ * condition or an item of a queue does not call them. Because they take the executor's lock, the
+ * caller must not hold a lock.
  *
  *     const bool blocks = fl__ctx_block(ctx, NULL, deadline);
  *     rc = fl_event_wait_until(&t->ended, deadline, cancel);
@@ -252,13 +254,13 @@ extern const struct fl__ctx_ops fl__thread_parker;
 
 /*
  * Polls is_ready(what) for a bounded time (thread_parker.c), or once if polling is off. Returns
- * true as soon as is_ready() does. Called by threads before they sleep.
+ * true as soon as is_ready() does. Threads call it before they sleep.
  */
 bool fl__spin(struct fl__ctx *ctx, bool (*is_ready)(const void *what), const void *what, fl_time deadline);
 
 /*
- * fl_executor_submit() may go its short way if the executor's `short_way` equals this:
- * exec/submit.c.
+ * fl_executor_submit() may take its short way if the executor's `short_way` equals this
+ * (exec/submit.c).
  */
 extern uint32_t fl__short_way FL__HIDDEN;
 #define FL__SHORT_WAY_CLOSED UINT32_MAX    /* an executor that does not allow it now */
@@ -266,14 +268,14 @@ extern uint32_t fl__short_way FL__HIDDEN;
 
 static inline void fl__short_way_set(bool open)
 {
-	/* relaxed: a thread that sees the change late only goes the other way some times more */
+	/* relaxed: a thread that sees the change late only takes the other way a few more times */
 	fl__store_relaxed(&fl__short_way, open ? fl__fork_count : FL__SHORT_WAY_OFF);
 }
 
 /*
- * Set, before it forks, by a process that has one thread, no fiber and no waiter. Then the child
- * does not clear the parking lot. The lot is empty, and has 64 KiB, of which each page would cost a
- * page fault.
+ * Set, before it forks, by a process with one thread, no fiber and no waiter. Then the child does
+ * not clear the parking lot, which is empty and takes 64 KiB, where each page would cost a page
+ * fault.
  */
 extern bool fl__forks_empty_lot;
 

@@ -4,7 +4,7 @@
  * that hash to it. A wait queue is the FIFO of the nodes that wait on one address. The design
  * follows WebKit's ParkingLot and Rust's parking_lot.
  *
- * The field `decision` of struct fl__wait says what ended the wait:
+ * The member `decision` of struct fl__wait says what ended the wait:
  *
  *   value          meaning                          set by                          cleared by
  *   PENDING (0)    not ended                        fl__wait_begin();               -
@@ -24,64 +24,65 @@
  *
  * Invariants
  *   1. While a node is queued, it is linked, unlinked and read only under the lock of its key's
- *      bucket. In a queue outside of the parking lot (wait_queue.h) the lock of the queue's object
- *      has the place of the bucket's lock. The key of a node that moves changes under the locks of
- *      both buckets. Five accesses need no lock. fl__lot_open_of() reads the key as a guess, and
- *      then checks it under the lock. A dump of debugging reads the key of a condition's waiter,
- *      for display. The waking thread reads `then` and `wait` of a node that it has decided to
- *      wake, up to the unpark. After the unpark the waiter reads its own node. fl__lot_visit()
- *      reads all nodes while all threads are stopped or hang.
+ *      bucket (in a queue outside of the parking lot, wait_queue.h, under the lock of the queue's
+ *      object). When a node moves, its key changes under the locks of both buckets. Five accesses
+ *      need no lock. fl__lot_open_of() reads the key as a guess, and then checks it under the lock.
+ *      A dump of debugging reads the key of a condition's waiter, for display. The waking thread
+ *      reads `then` and `wait` of a node that it has decided to wake, up to the unpark. After the
+ *      unpark the waiter reads its own node. fl__lot_visit() reads all nodes while all threads are
+ *      stopped or hang.
  *   2. The decision leaves PENDING once. That CAS is the linearization point of wake, timeout and
  *      cancel. So a waiter that gave up has consumed no wake: the wake went to the next waiter. A
- *      request that happened before a wake wins: fl_cancel_token_request() has decided all waits in
- *      the token's queue. A wait under the context's own token is in no such queue: the waking
- *      thread skips it if the token is requested.
- *   3. After a decision for a node, or CANCELLED, exactly one unpark follows. After GAVE_UP, none
- *      follows. The waiter returns only after it has seen the unpark. So node, wait and context
- *      stay valid until the waking thread's last access, the unpark itself. The unpark belongs to
- *      the wait: before its sleep the context may wait for something else (a mutex, say), without
- *      consuming the unpark.
+ *      request that happened before a wake wins, because fl_cancel_token_request() has decided all
+ *      waits in the token's queue. A wait under the context's own token is in no such queue, so the
+ *      waking thread skips it if the token is cancelled.
+ *   3. After a decision for a node, or CANCELLED, exactly one unpark follows; after GAVE_UP, none.
+ *      The waiter returns only after it has seen the unpark. So node, wait and context stay valid
+ *      until the waking thread's last access, the unpark itself. The unpark belongs to the wait:
+ *      before its sleep the context may wait for something else, such as a mutex, without consuming
+ *      the unpark.
  *   4. A waiter returns only when none of its nodes is linked. The waking thread has unlinked the
  *      node that it took, and the waiter removes its other nodes, under their locks. So a thread
- *      that holds a bucket's lock may follow every node in the bucket. A node that
- *      fl__lot_wake_first() woke in its queue stays first, and further wakes leave it alone, until
- *      the waiter has removed the node, or begun another wait, under the lock. There is one
- *      exception: other waiters go before a fiber that is away (invariant 8).
+ *      that holds a bucket's lock may follow every node in the bucket. If fl__lot_wake_first() woke
+ *      a node in its queue, the node stays first, and further wakes leave it alone, until the
+ *      waiter has removed the node, or begun another wait, under the lock. Except that other
+ *      waiters go before a fiber that is away (invariant 8).
  *   5. While the primitive's word says that waiters exist, the word becomes ready only inside a
  *      transaction on its queue, after the takes. So no wake takes a waiter that comes later. A
- *      primitive may be destroyed as soon as its word is ready, since fl__lot_close() touches only
- *      the bucket and the taken nodes. Four primitives have calls in which the word becomes ready
- *      first, and a transaction on the queue follows: an unlock of a mutex; the steps that free an
- *      rwlock (an unlock, a downgrade, a reader that backs out, the end of a bias); the calls of a
- *      queue (a put, a get, a close, fl_queue_task_done()); and the release of a semaphore in a
- *      signal handler. mutex.c, rwlock.c, queue.c with queue.h, and sem.c say why that is right.
- *   6. No lost wake: the waiter checks the word under the bucket's lock, and enqueues itself
- *      before it unlocks. A waking thread that changes the word without the lock sees no waiters
- *      bit, or opens the queue afterwards. If it sees no bit, its change came before the waiter's
- *      CAS that set the bit, and the waiter has seen the change. If it opens the queue, it finds
- *      the waiter there.
- *   7. A signal handler never waits for a bucket, since its own thread may hold the lock. If the
+ *      primitive may be destroyed as soon as its word is ready, because fl__lot_close() touches
+ *      only the bucket and the taken nodes. In some calls of four primitives, however, the word
+ *      becomes ready first, and a transaction on the queue follows: an unlock of a mutex; the steps
+ *      that free an rwlock (an unlock, a downgrade, a reader that backs out, the end of a bias);
+ *      the calls of a queue (a put, a get, a close, fl_queue_task_done()); and the release of a
+ *      semaphore in a signal handler. mutex.c, rwlock.c, queue.c with queue.h, and sem.c say why
+ *      that is right.
+ *   6. No wake is lost. The waiter checks the word under the bucket's lock, and enqueues itself
+ *      before it unlocks. A waking thread that changes the word without the lock either sees no
+ *      waiters bit, or opens the queue afterwards. If it sees no bit, its change came before the
+ *      waiter's CAS that set the bit, so the waiter has seen the change. If it opens the queue, it
+ *      finds the waiter there.
+ *   7. A signal handler never waits for a bucket, because its own thread may hold the lock. If the
  *      bucket is free, the handler locks it, and does its work. Otherwise the handler marks the
- *      bucket, and the holder of the lock does the work: the instruction that unlocks the bucket
- *      also reads the mark. If another thread locks the bucket before the work is done, that
- *      thread gets the mark and the work. There is one exception: fl__lot_peek(), which reads the
- *      queues for a report, marks nothing. It gives up after a bounded number of tries.
+ *      bucket, and the holder of the lock does the work, because the instruction that unlocks the
+ *      bucket also reads the mark. If another thread locks the bucket before the work is done, that
+ *      thread gets the mark and the work. However, fl__lot_peek(), which reads the queues for a
+ *      report, marks nothing, and gives up after a bounded number of tries.
  *   8. No waiter that can run waits behind a fiber that is away ("Away", below). Two threads see to
  *      that. In any queue, a waking thread that sees `away` wakes another waiter before the fiber.
  *      In the queue of a mutex, a fiber that was woken stays queued as the first waiter. If its
- *      thread goes away while it is still queued, perhaps no other thread comes that wakes the
- *      waiters behind it. So the thread that goes away wakes the next waiter, and moves that waiter
- *      before the fiber. The order of two operations on `awake` decides which of the two threads
- *      wakes the other waiter. If the OR of the waking thread comes first, the thread that goes
- *      away finds the bit. It locks the bucket after the waking thread, and finds the fiber. If the
- *      swap of the thread that goes away comes first, the waking thread sees `away` after its OR.
+ *      thread then goes away, perhaps no other thread comes that wakes the waiters behind it. So
+ *      the thread that goes away wakes the next waiter, and moves that waiter before the fiber. The
+ *      order of two operations on `awake` decides which of the two threads wakes the other waiter.
+ *      If the OR of the waking thread comes first, the thread that goes away finds the bit, locks
+ *      the bucket after the waking thread, and finds the fiber. If the swap of the thread that goes
+ *      away comes first, the waking thread sees `away` after its OR.
  *
  * Away. The thread of an embedded loop calls fl_loop_run_once() again and again. Between two calls
- * the loop is hosted: its fibers cannot run. While such a thread sleeps in a call of the library,
- * the fibers of the loops that it hosts are away. The thread may sleep until another thread ends
- * its wait, and that thread may be behind one of the fibers in a wait queue. In the same way, all
- * fibers of a loop are away while a fiber of that loop sleeps with FL__BLOCKS_THREAD(), and so
- * blocks their thread. The fields of fl__host say so:
+ * the loop is hosted, which means that its fibers cannot run. While such a thread sleeps in a call
+ * of the library, the fibers of the loops that it hosts are away. The thread may sleep until
+ * another thread ends its wait, and that thread may be behind one of the fibers in a wait queue. In
+ * the same way, all fibers of a loop are away while a fiber of that loop sleeps with
+ * FL__BLOCKS_THREAD(), because it blocks their thread. The members of fl__host say so:
  *
  *   field   meaning                             set by                    cleared by
  *   away    the thread sleeps in the library    fl__lot_set_away(true)    fl__lot_set_away(false)
@@ -89,28 +90,31 @@
  *           queue of a bucket whose index is    with the bucket locked    swap; then the thread
  *           i modulo 64                                                   looks at these buckets
  *
- * A waiters bit may be stale: the waiters for which it was set have given up. That is safe, since
- * the next waking thread opens the queue, and clears the bit. While there is a waiter, its bit is
- * missing only if the first waiter is awake, or is woken when the transaction ends (turn.h).
+ * A waiters bit may be stale, because the waiters for which it was set have given up. That is safe,
+ * because the next waking thread opens the queue, and clears the bit. While there is a waiter, its
+ * bit is missing only if the first waiter is awake, or is woken when the transaction ends (turn.h).
  *
  * The wait queues of a bucket are the nodes of a digital search tree. The hash of an address has 64
  * bits: the upper ones select the bucket, and the others are the path in the tree, one bit a level.
- * A search goes down along the path of its address until it finds the address or an empty place.
- * The depth grows on average with the logarithm of the number of queues in the bucket. It is at
- * most 64 - LOT_BUCKETS_LOG2 in any order of the insertions, since different addresses have
- * different hashes. A queue may stand anywhere on the path of its address. So a leaf below a queue
- * can take the place of that queue when it becomes empty. The tree needs no memory of its own.
+ * A search follows the path of its address down until it finds the address or an empty place. On
+ * average, the depth grows with the logarithm of the number of queues in the bucket. It is at most
+ * 64 - LOT_BUCKETS_LOG2 for any order of insertions, because different addresses have different
+ * hashes. A queue may be anywhere on the path of its address, so if it becomes empty, any leaf
+ * below it can take its place. The tree needs no memory of its own.
  *
  * Progress: operations block on the bucket's lock. It is held for a time proportional to the number
- * of waiters taken times the depth of the tree. The following operations hold it for longer. While
- * fibers are away, a transaction also passes the fibers at the front of the queue that are away. A
- * call at a rendezvous dequeues the waiters at the front whose waits have ended, and looks at the
- * cases of a select. The end of a phase of a barrier looks at waiters that it does not take. A
- * transaction of a queue may wait for the lock of the queue's backend, or call membarrier(). A
- * request of a cancel token collects all callbacks of the token. The work for a signal handler
- * visits each queue of the bucket. fl__lot_peek() visits each waiter of the bucket. So does a
- * thread that goes away, if one of its fibers was woken in the queue of a mutex since the last
- * time; otherwise it visits no bucket.
+ * of waiters taken times the depth of the tree. The following operations hold it for longer.
+ *   - While fibers are away, a transaction also passes the fibers at the front of the queue that
+ *     are away.
+ *   - A call at a rendezvous dequeues the waiters at the front whose waits have ended, and looks at
+ *     the cases of a select.
+ *   - The end of a barrier's phase looks at waiters that it does not take.
+ *   - A transaction of a queue may wait for the lock of the queue's backend, or call membarrier().
+ *   - A request of a cancel token collects all callbacks of the token.
+ *   - The work for a signal handler visits each queue of the bucket.
+ *   - fl__lot_peek() visits each waiter of the bucket. So does a thread that goes away, if one of
+ *     its fibers was woken in the queue of a mutex since the last time; otherwise it visits no
+ *     bucket.
  */
 #include "lot.h"
 #include "../base/atomic.h"
@@ -156,7 +160,7 @@ static struct fl__node **lot_find_queue(struct fl__bucket *bucket, const void *k
 	return first;
 }
 
-/* Makes `node` a first node. It takes the place of `*first`, or becomes a leaf if that is NULL. */
+/* Makes `node` a first node, in the place of `*first`, or as a leaf if that is NULL. */
 static void lot_set_first(struct fl__node **first, struct fl__node *node)
 {
 	node->first = true;
@@ -169,8 +173,8 @@ static void lot_set_first(struct fl__node **first, struct fl__node *node)
 }
 
 /*
- * Returns a queue that has no queues below it, of the tree with the root `first`. Returns NULL if
- * the tree is empty.
+ * Returns a queue without queues below it, from the tree with the root `first`, or NULL if the tree
+ * is empty.
  */
 static struct fl__node *lot_leaf_below(struct fl__node *first)
 {
@@ -181,7 +185,7 @@ static struct fl__node *lot_leaf_below(struct fl__node *first)
 
 /*
  * Returns the next queue of the bucket, or NULL. The walk begins with lot_leaf_below() of the root,
- * and visits each queue after the queues below it. So when a queue becomes empty, and a leaf takes
+ * and visits each queue after the queues below it. So if a queue becomes empty, and a leaf takes
  * its place, the queues that the walk visits later stay where they are.
  */
 static struct fl__node *lot_queue_after(const struct fl__bucket *bucket, const struct fl__node *first)
@@ -222,7 +226,7 @@ void fl__lot_add_together(struct fl__lot *lot, struct fl__node *node)
 {
 	if (node->wait->ctx->ops == &fl__thread_parker)
 		node->wait->common = &lot->bucket->wakes;
-	/* a spin would keep this CPU from the others */
+	/* spinning would keep this CPU from the others */
 	node->wait->no_spin |= fl__yields_are_barred(fl__sys.now());
 	fl__lot_add(lot, node);
 }
@@ -258,7 +262,9 @@ void fl__lot_remove(struct fl__lot *lot, struct fl__node *node)
 	fl__node_unlink(node);
 }
 
-/* Returns whether a request of the context's own token will end this wait: then a wake skips it. */
+/*
+ * Returns whether a request of the context's own token will end this wait, so that a wake skips it.
+ */
 static bool lot_is_cancelled(const struct fl__wait *wait)
 {
 	const struct fl__ctx *ctx = wait->ctx;
@@ -272,7 +278,7 @@ static bool lot_is_cancelled(const struct fl__wait *wait)
 
 /*
  * Decides that the wait of `node` ends with a wake. The caller then calls its unpark. Returns false
- * if the wait has ended already, or its own token will end it (invariant 2).
+ * if the wait has already ended, or its own token will end it (invariant 2).
  *
  * relaxed: the unpark publishes the decision and `value`, and the park of the waiter acquires both
  * (invariant 3).
@@ -334,7 +340,7 @@ bool fl__lot_is_away(const struct fl__node *node)
 	return host && fl__load_relaxed(&host->away);
 }
 
-/* Called before a waiter is woken in its queue, and for a waiter that is awake there already. */
+/* Called before a waiter is woken in its queue, and for a waiter that is already awake there. */
 static void lot_note_awake(const struct fl__lot *lot, const struct fl__node *node)
 {
 	struct fl__host *host = node->wait->ctx->host;
@@ -567,9 +573,7 @@ bool fl__lot_has_waiters_at(const void *key)
 	return fl__lot_has_waiters(&lot);
 }
 
-/*
- * Sets the waiters bit, in a transaction. Returns false, and does not set it, if the word is ready.
- */
+/* Sets the waiters bit, in a transaction. If the word is ready, returns false instead. */
 static bool lot_set_waiters_bit(uint32_t *word, const struct fl__word *ready)
 {
 	/* relaxed: if the word is ready, fl__word_arm() loads it again with acquire */
@@ -618,9 +622,9 @@ void fl__lot_visit(void (*visit)(const void *key, const void *wait, const uint32
 }
 
 /*
- * Returns what the waiter of `node` waits for. An observer may be one of several nodes of its wait,
- * so only the address of its object is known. A waiter of a condition that was moved to the queue
- * of its mutex waits for the mutex.
+ * Returns what the waiter of `node` waits for. If it is an observer, only the address of its object
+ * is known, because it may be one of several nodes of its wait. A waiter of a condition that was
+ * moved to the mutex's queue waits for the mutex.
  */
 static struct fl__awaited lot_awaited_of(const struct fl__node *node)
 {

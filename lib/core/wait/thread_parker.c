@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * The parker of threads. It has one word for each wait. The word is also the futex on which the
- * thread sleeps, unless the wait has a common futex.
+ * The parker of threads. It has one word for each wait, which is also the futex on which the thread
+ * sleeps, unless the wait has a common futex.
  *
  *   PARKER_      meaning                        set by                  cleared by
  *   0 EMPTY      no unpark yet, not asleep      fl__wait_begin(); the   fl__thread_unpark();
@@ -15,33 +15,32 @@
  *
  * Rules
  *   1. The swap in fl__thread_unpark() is the last access to the wait. A futex_wake of the wait's
- *      word after the swap uses only the address. If the memory was freed, the call wakes no
- *      thread. If it contains another futex by then, the sleepers of that futex tolerate the
- *      spurious wakeup.
- *   2. The swap releases, and parker_park() acquires with a load after it has seen UNPARKED. So
- *      every other access to the word may be relaxed.
- *   3. Waits that end together have a common futex, which is part of the static parking lot. One
- *      system call wakes all of them. It also wakes, spuriously, the sleepers of other waits of the
- *      bucket that have the common futex. The waking thread first unparks all waits, then changes
- *      the futex's word, and then wakes. A sleeper reads the futex's word, and then its own word.
- *      If its own word is not UNPARKED yet, the futex's word has still to change, and that change
- *      ends the sleep. Only lot_unpark_all() unparks waits with a common futex.
- *   4. ASLEEP differs from the values with which a thread goes to sleep on a lock of lock.c. So a
+ *      word after the swap only uses its address. If the memory was freed, this wakes no thread. If
+ *      it contains another futex by then, that futex's sleepers tolerate the spurious wakeup.
+ *   2. The swap releases, and parker_park() acquires with a load after it has seen UNPARKED.
+ *      Therefore every other access to the word may be relaxed.
+ *   3. Waits that end together have a common futex, which is part of the static parking lot, so
+ *      that one system call wakes all of them. It also spuriously wakes the sleepers of other waits
+ *      of the bucket that have the common futex. The waking thread first unparks all waits, then
+ *      changes the futex's word, and then wakes. A sleeper reads the futex's word, and then its own
+ *      word. If its own word is not UNPARKED yet, the futex's word has yet to change, and that
+ *      change ends the sleep. Only lot_unpark_all() unparks waits with a common futex.
+ *   4. ASLEEP differs from the values with which a thread sleeps on a lock of lock.c, so that a
  *      debugger can tell the sleepers apart.
  *
- * The spin before the sleep. The partner is the thread that ends the wait. A spin has two phases,
+ * Spinning before the sleep. The partner is the thread that ends the wait. A spin has two phases,
  * which adapt to earlier waits of the context:
  *
- *   pauses   some polls with a pause between them. The number doubles, up to PARKER_POLLS_MOST,
- *            when a poll succeeds: then the partner runs on another CPU. The number halves, down to
- *            PARKER_POLLS_LEAST, when all polls fail: then the partner may need this CPU.
+ *   pauses   some polls with a pause between them. Their number doubles, up to PARKER_POLLS_MOST,
+ *            when a poll succeeds, because then the partner runs on another CPU. It halves, down to
+ *            PARKER_POLLS_LEAST, when all polls fail, because the partner may need this CPU.
  *   yields   polls with a yield between them, for `spin_ns`. That time doubles after a success, up
  *            to PARKER_SPIN_MOST. It halves after a failure, down to PARKER_SPIN_LEAST, unless the
- *            deadline has ended the spin.
+ *            deadline ended the spin.
  *
  * A thread that slept learns from the waking thread the time T from the beginning of its second
- * phase to the unpark. If the second phase succeeds, T is the time that the phase has taken. The
- * gain of a wait is PARKER_SPIN_MOST - T: a sleep is assumed to cost PARKER_SPIN_MOST, and a spin
+ * phase to the unpark. If the second phase succeeds, T is the duration of that phase. The gain of a
+ * wait is PARKER_SPIN_MOST - T, because a sleep is assumed to cost PARKER_SPIN_MOST, and a spin
  * that lasts until the unpark costs T. The gain is at least -PARKER_SPIN_MOST. It is added to
  * `saved`, the sum of the gains, which stays between -PARKER_SPIN_MOST and PARKER_SAVED_MOST. After
  * a wait with a positive sum, `spin_ns` is PARKER_SPIN_MOST. If the sum is negative and `spin_ns`
@@ -49,22 +48,22 @@
  * preempts others less often when it is woken. A failed spin from which the thread learns nothing
  * sets `saved` to 0.
  *
- * A pause cannot help a partner that needs this CPU. So while yields are barred (base/yield.c), a
- * thread that was last woken by a thread on its own CPU (`waker_on_this_cpu`) polls only once. The
- * partner may have moved to another CPU since then. So each PARKER_TRIAL-th spin runs the first
- * phase nevertheless, and with the most polls.
+ * A pause cannot help a partner that needs this CPU. Therefore, while yields are barred
+ * (base/yield.c), a thread that was last woken by a thread on its own CPU (`waker_on_this_cpu`)
+ * polls only once. But because the partner may have moved to another CPU since then, each
+ * PARKER_TRIAL-th spin runs the first phase nevertheless, with the most polls.
  *
- * Why a thread spins. A wake from one CPU to another costs 5 to 30 us on the machines of
- * bench/results, and a hand-off to a spinning thread costs far less than 1 us. So a wait must spin,
- * but not for long. Each wait that lets other threads run calls fl__sys.give_way(), and a wait that
- * may be long ends in a sleep. A thread that waits for one word (a permit, an event, a latch) looks
- * at that word for a while before it enqueues itself. A release in that time is one CAS and visits
- * no bucket. The order of waiters is first in, first out, from the enqueue on, and a thread does
- * not spin on the word while the queue has waiters. docs/decisions/adaptive-spin.md has the bound
- * of the costs, and the alternatives.
+ * Why a thread spins. Waking a thread on another CPU costs 5 to 30 us on the machines of
+ * bench/results, but a hand-off to a spinning thread costs far less than 1 us. So a wait must spin,
+ * but not for long: each wait that lets other threads run calls fl__sys.give_way(), and a wait that
+ * may be long ends in a sleep. A thread that waits for one word (a permit, an event, a latch) polls
+ * that word for a while before it enqueues itself, so that a release in that time is one CAS and
+ * visits no bucket. Waiters are first in, first out, from the enqueue on, and a thread does not
+ * spin on the word while the queue has waiters. docs/decisions/adaptive-spin.md has the bound of
+ * the costs, and the alternatives.
  *
- * Why waits have a common futex. One system call wakes all threads that sleep at a barrier. 16
- * threads beside busy loops then take half of the time for a round.
+ * With the common futex, one system call wakes all threads that sleep at a barrier. Therefore 16
+ * threads next to busy loops take half of the time for a round.
  */
 #include "../base/atomic.h"
 #include "../base/sys.h"
@@ -92,7 +91,7 @@ static bool parker_spin_with_pauses(struct fl__ctx *ctx, bool (*is_ready)(const 
 	return false;
 }
 
-/* `needed` is the time that a second phase would have taken until the end of the wait. */
+/* `needed` is how long a second phase would have taken until the end of the wait. */
 static void parker_learn(struct fl__ctx *ctx, uint32_t needed)
 {
 	enum { MOST = PARKER_SPIN_MOST };
@@ -121,7 +120,7 @@ static bool parker_spin_with_yields(struct fl__ctx *ctx, bool (*is_ready)(const 
 			return true;
 		}
 	}
-	if (limit == end) /* else the deadline ended the spin */
+	if (limit == end) /* otherwise the deadline ended the spin */
 		ctx->spin_ns = FL__MAX(ctx->spin_ns / 2, PARKER_SPIN_LEAST);
 	return false;
 }
@@ -134,7 +133,7 @@ bool fl__spin(struct fl__ctx *ctx, bool (*is_ready)(const void *what), const voi
 	if (ctx->spun_at != 0) /* nothing was learned from the last failed spin */
 		ctx->saved = 0;
 	ctx->spun_at = 0;
-	/* In this case the partner probably needs this CPU. */
+	/* The partner probably needs this CPU. */
 	if (ctx->waker_on_this_cpu && fl__yields_are_barred(fl__sys.now()))
 		return trial ? parker_spin_with_pauses(ctx, is_ready, what, true) : is_ready(what);
 	return parker_spin_with_pauses(ctx, is_ready, what, trial) ||
@@ -147,7 +146,7 @@ static bool parker_is_unparked(const void *wait)
 	return fl__load_relaxed(&((const struct fl__wait *)wait)->park_word) == PARKER_UNPARKED;
 }
 
-/* Returns true when the wait was unparked, and false when its deadline has passed before. */
+/* Returns true when the wait was unparked, or false if its deadline passed first. */
 static bool parker_sleep_until(struct fl__wait *wait, fl_time deadline)
 {
 	uint32_t expected = PARKER_EMPTY;
@@ -161,12 +160,12 @@ static bool parker_sleep_until(struct fl__wait *wait, fl_time deadline)
 	for (;;) {
 		/*
 		 * acquire: pairs with the release in fl__thread_wake_together(), and keeps this
-		 * load before that of the wait's word (rule 3)
+		 * load before the load of the wait's word (rule 3)
 		 */
 		const uint32_t seen = fl__load_acquire(futex);
 		if ((unparked = parker_is_unparked(wait)))
 			break;
-		/* The result is ignored, since the loop checks the word and the clock. */
+		/* The result is ignored, because the loop checks the word and the clock. */
 		(void)fl__sys.futex_wait(futex, seen, fl__min_deadline(fl__expiry(deadline), doze_at));
 		expected = PARKER_ASLEEP;
 		if (fl__is_expired(deadline) &&
@@ -188,8 +187,8 @@ static int parker_park(struct fl__wait *wait, fl_time deadline)
 	    !parker_sleep_until(wait, deadline))
 		return -ETIMEDOUT;
 	/*
-	 * acquire: pairs with the release in fl__thread_unpark(). The value was seen by a relaxed
-	 * load or CAS before.
+	 * acquire: pairs with the release in fl__thread_unpark(). A relaxed load or CAS saw the
+	 * value before.
 	 */
 	(void)fl__load_acquire(&wait->park_word);
 	if (wait->waker_cpu >= 0) {
@@ -209,7 +208,7 @@ bool fl__thread_unpark(struct fl__wait *wait)
 	}
 	/*
 	 * release: pairs with the acquire in parker_park(), for all that the waking thread wrote.
-	 * It is the last access to the wait (rule 1).
+	 * This is the last access to the wait (rule 1).
 	 */
 	return fl__swap_release(&wait->park_word, PARKER_UNPARKED) == PARKER_ASLEEP;
 }
