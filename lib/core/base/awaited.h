@@ -1,4 +1,5 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
+/* What contexts wait for, for debugging and log lines. */
 #pragma once
 
 #include <stdbool.h>

@@ -1,4 +1,5 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
+/* Errors that functions of the user return. */
 #pragma once
 
 /*

@@ -1,4 +1,5 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
+/* Linked lists and queues whose links are inside their members. */
 #pragma once
 
 #include <stddef.h>
@@ -7,8 +8,7 @@
 #define FL__CONTAINER_OF(address, type, member) ((type *)(void *)((char *)(address)-offsetof(type, member)))
 
 /*
- * Lists whose links are inside the members. Only one thread at a time may use a list. The macros
- * evaluate their arguments more than once.
+ * Only one thread at a time may use a list. The macros evaluate their arguments more than once.
  *
  * A list is a pointer to its first member. A member has two links: `next` points to the next
  * member, and `link` to the pointer that points to this member.

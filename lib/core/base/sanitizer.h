@@ -1,4 +1,7 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
+/*
+ * Which sanitizer instruments the code, and what the library tells AddressSanitizer and Valgrind.
+ */
 #pragma once
 
 #include <stddef.h>

@@ -1,4 +1,7 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
+/*
+ * How the library ends: its destructors, and how they tell an exit of the process from a dlclose().
+ */
 #pragma once
 
 #include <stdbool.h>

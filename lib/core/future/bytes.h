@@ -1,4 +1,8 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
+/*
+ * Reference-counted memory (bytes.c), and the hooks by which a task type declares that its argument
+ * or result begins with an fl_bytes.
+ */
 #pragma once
 
 #include <fairlead/bytes.h>

@@ -1,4 +1,5 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
+/* Limits of the control groups to which the process belongs. */
 #pragma once
 
 #include <stdbool.h>

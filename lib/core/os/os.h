@@ -1,4 +1,11 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
+/*
+ * What a system must provide. Each system has a file in this folder with its calls: linux.c,
+ * windows.c, and posix.c for systems that have no public wait on an address. For tests, Linux uses
+ * posix.c as well if FL__OS_POSIX is defined (meson: -Dos=posix). unix.c contains what linux.c and
+ * posix.c share. Outside of this folder, no file of the core names a system in an #if, or includes
+ * a header that only some systems have. tests/check_layers.py checks that.
+ */
 #pragma once
 
 #include <pthread.h>
@@ -30,13 +37,6 @@
 #define FL__UNLOADS false
 #endif
 
-/*
- * What a system must provide. Each system has a file in this folder with its calls: linux.c,
- * windows.c, and posix.c for systems that have no public wait on an address. For tests, Linux uses
- * posix.c as well if FL__OS_POSIX is defined (meson: -Dos=posix). unix.c contains what linux.c and
- * posix.c share. Outside of this folder, no file of the core names a system in an #if, or includes
- * a header that only some systems have. tests/check_layers.py checks that.
- */
 enum { FL__THREAD_IDS = 0x3fffffff }; /* FUTEX_TID_MASK of Linux */
 
 #if !defined __linux__ && !defined _WIN32 && !defined FL__OS_POSIX

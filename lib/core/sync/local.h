@@ -1,4 +1,5 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
+/* What the end of a context does with its locals (local.c). */
 #pragma once
 
 #include "../wait/context.h"

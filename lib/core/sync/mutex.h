@@ -1,4 +1,5 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
+/* Mutexes and conditions as the library uses them for itself, and what mutex.c does for cond.c. */
 #pragma once
 
 #include "../base/sys.h"

@@ -1,4 +1,5 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
+/* Threads of the library itself. */
 #pragma once
 
 #include "../os/os.h"

@@ -1,4 +1,8 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
+/*
+ * Internals of cancel tokens: own tokens of contexts, trees, and tokens that are apart. cancel.c
+ * has the table of bits and the rules.
+ */
 #ifndef FL_WAIT_CANCEL_H
 #define FL_WAIT_CANCEL_H
 
