@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-/* Panics, which end the process because the caller has misused the library, and log messages. */
+/* Panics, which end the process, and log messages. */
 #pragma once
 
 #include <fairlead/error.h>

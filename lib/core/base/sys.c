@@ -1,8 +1,5 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-/*
- * Memory, joining of threads, and the clock: small functions around the system's, through which the
- * rest of the library calls it.
- */
+/* Memory, threads and the clock, as the rest of the library uses them. */
 #include "sys.h"
 #include "../hooks.h"
 #include "atomic.h"

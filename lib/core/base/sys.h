@@ -26,8 +26,8 @@ static inline void fl__errno_restore(const int *before)
  *
  * The block must not suspend a fiber, because the setting belongs to the thread: the next fiber
  * would inherit it, and two such fibers would restore it in the wrong order. So code within the
- * block does not lock an fl_mutex, does not log, and does not call functions of the program. Except
- * that fl__log() calls the log handler of the program, and therefore also declares
+ * block does not lock an fl_mutex, does not log, and does not call functions of the program.
+ * However, fl__log() calls the log handler of the program, and therefore also declares
  * FL__BLOCKS_THREAD(). A block may wait if it is never executed by a fiber, or only when the
  * process is about to exit.
  *
@@ -69,8 +69,8 @@ static inline void fl__uncancelled_end(const struct fl__uncancelled *before)
 #define FL__SYS_RESULT(call) FL__RESULT_UNDER(FL__UNCANCELLED, call)
 
 /*
- * Does what FL__SYS_RESULT() does, for calls on fast paths that are not cancellation points, such
- * as syscall() and sched_getcpu().
+ * Does what FL__SYS_RESULT() does, for the calls on fast paths that are not cancellation points:
+ * syscall() and sched_getcpu().
  */
 #define FL__QUICK_RESULT(call) FL__RESULT_UNDER(FL__KEEPS_ERRNO, call)
 

@@ -41,12 +41,12 @@
  *      context that sets `fulfilled` (promise.c). In the remote core, a thread that has claimed a
  *      task's future and written the error passes the right on with the list of ended tasks, under
  *      the executor's lock (remote.c).
- *   2. A start and a cancel linearize at the claim's CAS, and the end at the ending CAS. Except
- *      that a task in another process starts without a claim: its future is claimed when its end
- *      arrives (remote.c). In two cases the claim does not yet decide whether the task starts. If
- *      the token is APART, the claimer then checks whether it is cancelled, and if so, sets
- *      CANCELLED. A worker of a thread executor does the same if the executor was cancelled. Until
- *      then the state is FL_RUNNING, although the task will not run.
+ *   2. A start and a cancel linearize at the claim's CAS, and the end at the ending CAS. However, a
+ *      task in another process starts without a claim: its future is claimed when its end arrives
+ *      (remote.c). In two cases the claim does not yet decide whether the task starts. If the token
+ *      is APART, the claimer then checks whether it is cancelled, and if so, sets CANCELLED. A
+ *      worker of a thread executor does the same if the executor was cancelled. Until then the
+ *      state is FL_RUNNING, although the task will not run.
  *   3. While WAITERS is set, the ending CAS is part of a transaction of the parking lot (lot.c,
  *      invariant 5).
  *   4. Before the end is published, the argument's drop hook returns and the token leaves its tree,

@@ -287,7 +287,7 @@ struct fl__ending {
 	struct fl__ending *outer;  /* the future whose callbacks go on after this one's, or NULL */
 };
 
-/* The stack of endings, kept on the stack of a context that runs callbacks. */
+/* The endings of a context that runs callbacks, kept on that context's stack. */
 struct fl__calling {
 	struct fl__ending *innermost;
 	struct fl__calling *outer;

@@ -2,7 +2,7 @@
 /*
  * A cancel token is a word with a wait queue in the parking lot. A wait under the token has a node
  * in this queue, besides the node in the queue of the object that it waits for. A request, a call
- * that cancels the token, wakes this queue.
+ * that cancels the token, wakes the waiters of this queue.
  *
  *   FL__CANCEL_  meaning                  set by                          cleared by
  *   REQUESTED    waits give up            a request of the token or an    fl__cancel_take_back(),

@@ -45,8 +45,8 @@
  *      node that it took, and the waiter removes its other nodes, under their locks. So a thread
  *      that holds a bucket's lock may follow every node in the bucket. If fl__lot_wake_first() woke
  *      a node in its queue, the node stays first, and further wakes leave it alone, until the
- *      waiter has removed the node, or begun another wait, under the lock. Except that other
- *      waiters go before a fiber that is away (invariant 8).
+ *      waiter has removed the node, or begun another wait, under the lock. However, other waiters
+ *      go before a fiber that is away (invariant 8).
  *   5. While the primitive's word says that waiters exist, the word becomes ready only inside a
  *      transaction on its queue, after the takes. So no wake takes a waiter that comes later. A
  *      primitive may be destroyed as soon as its word is ready, because fl__lot_close() touches

@@ -248,8 +248,8 @@ bool fl__lot_take_node(struct fl__lot *lot, struct fl__node *node, uint32_t valu
  * and dequeues waiters before it that sleep on a common futex.
  *
  * The woken waiter stays first until it calls fl__lot_remove(), or begins another wait with the
- * same node, in a transaction. Except that other waiters go before a woken fiber that is away
- * (lot.c, invariant 8).
+ * same node, in a transaction. However, other waiters go before a woken fiber that is away (lot.c,
+ * invariant 8).
  */
 struct fl__node *fl__lot_wake_first(struct fl__lot *lot);
 
