@@ -38,7 +38,7 @@ struct completed_entry {
 };
 
 struct fl_as_completed {
-	fl_mutex lock; /* guards the next four members, and each `next` */
+	fl_mutex lock; /* guards the next list and count, and each `next` */
 	fl_cond news;
 	/* Ended and not yet returned, earliest first. */
 	struct completed_entry *first FL_GUARDED_BY(lock), *last FL_GUARDED_BY(lock);

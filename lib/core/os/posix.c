@@ -37,9 +37,8 @@
 #include <mach/mach.h>
 
 /*
- * macOS has no sem_init(). Posting a Mach semaphore is one call of the kernel, which a signal
- * handler may make. Waiting takes the time that is left, so it does not depend on a clock that can
- * be set.
+ * Posting a Mach semaphore is one call of the kernel, which a signal handler may make. Waiting
+ * takes the time that is left, so it does not depend on a clock that can be set.
  */
 #define sem_t semaphore_t
 #define sem_init(sem, shared, value) semaphore_create(mach_task_self(), sem, SYNC_POLICY_FIFO, value)

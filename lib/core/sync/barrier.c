@@ -87,8 +87,8 @@
  * transaction after the action, or in the transaction in which it fails.
  *
  *   arrived_   the number of queued parties of the current locked phase
- *   acting_    ACTING while an action runs, otherwise 0. The last party sets it before the action.
- *              An abort or a reset during the action adds CUT.
+ *   acting_    ACTING while an action runs, otherwise 0. An abort or a reset during the action adds
+ *              CUT.
  *
  * A dequeued waiter finds its result in the value of its node, even after its deadline. It touches
  * the barrier again only if its result is AGAIN.

@@ -40,15 +40,6 @@
  *   AWAKE     there is an awake waiter    a serve                      the awake waiter, when it
  *                                                                      takes the lock or goes back
  *
- * A turn begins when a waiter comes to the empty queue, and when the awake waiter takes the lock.
- * It belongs to the waiter that is first or awake. If that waiter gives up, the next one inherits
- * the turn.
- *
- * WAITERS, CLOSED and turn_ change under the queue lock. Therefore relaxed accesses to them
- * suffice: the queue lock orders them, and a value that is read without the lock is a hint. If a
- * waiter has set a bit, and then finds that the lock has become free, it clears that bit again in
- * the same section.
- *
  * Invariants
  *   1. A call that locks linearizes at the addition or CAS by which it finds the lock not barred to
  *      it, and a grant at its addition under the queue lock. An unlock linearizes at its
@@ -67,6 +58,10 @@
  *      to serve the queue. That context may be a reader that backs out.
  *   5. A waiter that gives up serves the queue, because the next waiters may have waited only for
  *      it. If a serve has dequeued this waiter, that serve has gone on with the next waiters.
+ *   6. WAITERS, CLOSED and turn_ change under the queue lock. Therefore relaxed accesses to them
+ *      suffice: the queue lock orders them, and a value that is read without the lock is a hint. If
+ *      a waiter has set a bit, and then finds that the lock has become free, it clears that bit
+ *      again in the same section.
  *
  * When an awake reader takes the lock, the readers right behind it in the queue get the lock as
  * well. While the awake waiter is a fiber, WAITERS stays set. This bars other fibers, which may
@@ -119,31 +114,31 @@ static uint32_t rwlock_ticks(void)
 /* Begins a turn, under the queue lock, when no waiter is awake. */
 static void rwlock_begin_turn(fl_rwlock *l)
 {
-	/* relaxed: the queue lock orders turn_; without the lock, it is a hint */
+	/* relaxed: invariant 6 */
 	fl__store_relaxed(&l->turn_, rwlock_ticks());
 }
 
 static bool rwlock_has_awake(const fl_rwlock *l)
 {
-	/* relaxed: the queue lock orders turn_; without the lock, it is a hint */
+	/* relaxed: invariant 6 */
 	return fl__load_relaxed(&l->turn_) & RWLOCK_AWAKE;
 }
 
 static void rwlock_set_awake(fl_rwlock *l)
 {
-	/* relaxed: the queue lock orders turn_; without the lock, it is a hint */
+	/* relaxed: invariant 6 */
 	fl__store_relaxed(&l->turn_, fl__load_relaxed(&l->turn_) | RWLOCK_AWAKE);
 }
 
 static void rwlock_clear_awake(fl_rwlock *l)
 {
-	/* relaxed: the queue lock orders turn_; without the lock, it is a hint */
+	/* relaxed: invariant 6 */
 	fl__store_relaxed(&l->turn_, fl__load_relaxed(&l->turn_) & ~(uint32_t)RWLOCK_AWAKE);
 }
 
 static bool rwlock_is_late(const fl_rwlock *l)
 {
-	/* relaxed: the queue lock orders turn_; without the lock, it is a hint */
+	/* relaxed: invariant 6 */
 	return ((rwlock_ticks() - fl__load_relaxed(&l->turn_)) & RWLOCK_TICK_MASK) >= RWLOCK_TURN;
 }
 
@@ -213,7 +208,7 @@ static void rwlock_serve_queue(fl_rwlock *l, struct fl__lot *lot)
 			return;
 	}
 	if (!rwlock_has_awake(l))
-		/* relaxed: the bits publish nothing, and the queue lock orders them */
+		/* relaxed: invariant 6 */
 		fl__and_relaxed(&l->word_, ~(RWLOCK_WAITERS | RWLOCK_CLOSED));
 }
 
@@ -273,7 +268,7 @@ static void rwlock_end_turn(fl_rwlock *l, struct fl__lot *lot, const struct fl__
 	if (mode == &rwlock_reading)
 		rwlock_grant_readers(l, lot);
 	rwlock_begin_turn(l);
-	/* relaxed, both: the bit publishes nothing, and the queue lock orders it */
+	/* relaxed, both: invariant 6 */
 	if (fl__lot_has_waiters(lot))
 		fl__or_relaxed(&l->word_, RWLOCK_WAITERS);
 	else

@@ -124,11 +124,8 @@ struct fl__ctx {
 
 /*
  * The data that each thread has once. The first member is the thread's own context. A thread of the
- * library has its data in its control block, and any other thread gets them from context.c.
- *
- * The data are not thread-local variables, which are only for what a fast path reads: with glibc
- * all libraries that dlopen() loads share 1,664 bytes of such variables, and each plugin may
- * contain a copy of this library (docs/platforms.md).
+ * library has its data in its control block, and any other thread gets them from context.c. They
+ * are not thread-local variables, because space for these is short (context.c).
  */
 enum { FL__FAILURE_MESSAGE = 256 /* FL_MESSAGE_MAX */ };
 struct fl__thread_data {
