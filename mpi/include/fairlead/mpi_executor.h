@@ -15,8 +15,8 @@ FL_BEGIN_DECLS
  *
  *     int main(int argc, char **argv)
  *     {
- *             fl_process_main(argc, argv); // the first line of main(): worker ranks do not return
- *             from it FL_SCOPED(fl_executor) *cluster = NULL;
+ *             fl_process_main(argc, argv); // the first line: worker ranks do not return from it
+ *             FL_SCOPED(fl_executor) *cluster = NULL;
  *             int rc = fl_mpi_executor_create(&cluster, NULL, NULL);
  *             if (rc == 0)
  *                     rc = count_primes_map(cluster, parts, 64, counts, NULL);
