@@ -21,33 +21,31 @@ FL_BEGIN_DECLS
  *
  * Messages go both ways, unless the pipe is one-way. A message arrives whole or not at all, even if
  * its sender is killed, and once, even if several threads and processes use one end. The messages
- * of one sender arrive in order. SIGPIPE is never raised.
+ * of one sender arrive in order.
  *
  * The ends
  *
  * A process gets an end by fork(), as a descriptor (fl_pipe_fd(), fl_pipe_from_fd()), or from an
- * endpoint (fairlead/endpoint.h). Free the ends that a process does not use, because an end is
- * closed only when all processes that have it have freed it or ended. The other end then receives
- * what was sent before, and after that -EPIPE.
+ * endpoint (fairlead/endpoint.h). Free it where you do not use it, because an end is closed only
+ * when every process has freed it or ended. The peer then receives what was sent before, and after
+ * that -EPIPE.
  *
- * The processes that send descriptors from one end must be in one PID namespace; the other end may
- * be in another.
+ * All processes that send descriptors from one end must be in one PID namespace.
  *
  * Limits
  *
- * A message has up to PTRDIFF_MAX bytes and FL_PIPE_FDS_MAX descriptors. If it has more than 64
- * KiB, or the system has no contiguous memory for it, its bytes travel in shared memory of their
- * own, and the call needs one free descriptor on each side. A pipe is full at about 200 KiB or a
- * few hundred messages; with messages above 64 KiB, at a few dozen.
+ * A message has up to PTRDIFF_MAX bytes and FL_PIPE_FDS_MAX descriptors. If it is larger than 64
+ * KiB, or kernel memory is short, its bytes travel in shared memory, for which each side needs a
+ * free descriptor. A pipe is full at about 200 KiB or a few hundred messages; with messages above
+ * 64 KiB, at a few dozen.
  *
  * Safety
  *
- * A receiver need not trust the sender: a packet that is not a message is dropped (-EBADMSG). If a
- * process is killed in a receive, the message may be lost. After a fork, a handle works in parent
- * and child, unless a thread was receiving with it, or its last receive returned -EMSGSIZE.
+ * A receiver need not trust the sender. If a process is killed while it receives, the message may
+ * be lost. After a fork, a handle works in parent and child, unless a thread was receiving with it,
+ * or its last receive returned -EMSGSIZE.
  *
- * Memory order: what was written before the send of a message happens before the return of its
- * receive.
+ * Memory order: a send happens before the return of the receive that gets the message.
  */
 typedef struct fl_pipe fl_pipe;
 
@@ -59,7 +57,7 @@ typedef struct fl_pipe_config {
 #define FL_PIPE_FDS_MAX 252u
 
 /*
- * Creates a pipe, and stores its two ends in `*a` and `*b`. Their descriptors are close-on-exec.
+ * Creates a pipe with the ends `*a` and `*b`. Their descriptors are close-on-exec.
  *
  * Returns:
  *   0                 the pipe was created
@@ -69,8 +67,8 @@ typedef struct fl_pipe_config {
 FL_API FL_MUST_CHECK int fl_pipe_create(fl_pipe **a, fl_pipe **b, const fl_pipe_config *config);
 
 /*
- * Creates a handle for an end of a pipe, from its descriptor `fd`, which the handle then owns. The
- * call makes `fd` close-on-exec. After an error you still own `fd`.
+ * Creates a handle for an end of a pipe from its descriptor `fd`, which the handle then owns and
+ * makes close-on-exec. After an error you still own `fd`.
  *
  * Returns:
  *   0          the handle was created
@@ -87,22 +85,20 @@ FL_API FL_MUST_CHECK int fl_pipe_from_fd(fl_pipe **p, int fd);
 FL_API void fl_pipe_free(fl_pipe *p);
 
 /*
- * Returns the descriptor of the end `p`, which the handle owns, to pass to another process, or for
- * poll(): POLLIN means that a receive would not wait.
+ * Returns the handle's descriptor, to pass to another process, or for poll(): POLLIN means that a
+ * receive would not wait.
  */
 FL_API int fl_pipe_fd(const fl_pipe *p);
 
 /*
  * Ends sending from this end, for all processes that have it. The peer receives what was sent
- * before, and then gets -EPIPE.
+ * before, and then -EPIPE.
  */
 FL_API void fl_pipe_close_write(fl_pipe *p);
 
 /*
- * Sends a message of `size` bytes, which may be 0, with `n` descriptors or without.
- *
- * You keep the descriptors, and the receiver gets duplicates. The call blocks the calling context
- * while the pipe is full.
+ * Sends a message of `size` bytes, which may be 0, and `n` descriptors. You keep the descriptors,
+ * and the receiver gets duplicates. Blocks the calling context while the pipe is full.
  *
  * Returns:
  *   0                 the message was sent
@@ -110,13 +106,12 @@ FL_API void fl_pipe_close_write(fl_pipe *p);
  *   -ECANCELED        the wait was cancelled
  *   -EPIPE            the other end is closed, or this end does not send
  *   -EMSGSIZE         `size` is above PTRDIFF_MAX
- *   -EINVAL           `n` is above FL_PIPE_FDS_MAX; `data` is NULL, and `size` is not 0; `fds` is
- *                     NULL, and `n` is not 0; or a descriptor is of a kind that cannot be sent
+ *   -EINVAL           `n` is above FL_PIPE_FDS_MAX; `data` or `fds` is NULL, but its length is not
+ *                     0; or a descriptor is of a kind that cannot be sent
  *   -EBADF            one of the descriptors is not open
- *   -EMFILE, -ENFILE  too many descriptors
- *   -ENOMEM           out of memory
- *   -ETOOMANYREFS     too many descriptors of this user are sent and not received
- *   -EFBIG            the bytes need shared memory, and `size` is above RLIMIT_FSIZE
+ *   -EMFILE, -ENFILE, -ENOMEM, -ETOOMANYREFS
+ *                     see "Codes" in fairlead/defs.h
+ *   -EFBIG            the bytes need shared memory, and exceed RLIMIT_FSIZE
  *   -ENOSYS           the bytes need shared memory, and memfd_create() is missing or forbidden
  */
 FL_API FL_MUST_CHECK int fl_pipe_send_fds_until(fl_pipe *p, const void *data, size_t size, const int *fds, unsigned n,
@@ -137,28 +132,26 @@ FL_INLINE FL_MUST_CHECK int fl_pipe_send(fl_pipe *_p, const void *_data, size_t 
 
 /*
  * Receives the oldest message into `buffer`, which has `room` bytes, and stores its size in
- * `*size`. The call blocks the calling context while there is no message.
+ * `*size`. Blocks the calling context while there is no message. After an error the contents of
+ * `buffer` are unspecified.
  *
- * Set `*n` to the capacity of `fds`. The call stores the descriptors of the message there, which
- * are close-on-exec and belong to you, and their number in `*n`. Without `fds`, a message with
- * descriptors does not fit (-EMSGSIZE). After an error the contents of `buffer` are unspecified.
+ * Set `*n` to the capacity of `fds`. The call stores the message's descriptors there, which are
+ * close-on-exec and belong to you, and their number in `*n`. Without `fds`, a message with
+ * descriptors does not fit.
  *
  * Returns:
  *   0           a message was received
  *   -ETIMEDOUT  the deadline passed
  *   -ECANCELED  the wait was cancelled
  *   -EPIPE      no more messages will come: the other end is closed, or this end does not receive
- *   -EMSGSIZE   the message does not fit, and stays. It has `*size` bytes and `*n` descriptors
+ *   -EMSGSIZE   the message of `*size` bytes and `*n` descriptors does not fit, and stays; if
+ *               several processes share this end, only for this handle, whose waiting calls are not
+ *               woken
  *   -EBADMSG    a packet was not a message, and was dropped
- *   -EMFILE     too few descriptors are free for the message (one more if it is above 64 KiB),
- *               which stays. It is dropped only if another process receives on this end at the same
- *               time
+ *   -EMFILE     too few descriptors are free for the message. It stays, unless another process
+ *               receives on this end at the same time: then it is dropped
  *   -ENOMEM     out of memory. The message stays
- *   -EIO        the memory with the bytes could not be read, and the message was dropped
- *
- * If several processes share this end, the handle may keep the message of an -EMSGSIZE for itself.
- * Then the next receive by this handle returns it, and calls that already wait on the handle are
- * not woken for it.
+ *   -EIO        the message's shared memory could not be read, and the message was dropped
  */
 FL_API FL_MUST_CHECK int fl_pipe_receive_fds_until(fl_pipe *p, void *buffer, size_t room, size_t *size, int *fds,
                                                    unsigned *n, fl_time deadline, fl_cancel_token *cancel);

@@ -8,13 +8,10 @@
 #include <fairlead/imap.h>
 #include <fairlead/task_type.h>
 
-/*
- * The macro FL_TASK defines a task and its typed calls, in C and in C++. In C++ an exception that
- * leaves a task terminates the program.
- */
+/* Defines tasks and their typed calls, in C and in C++. */
 
 /*
- * FL_TASK defines a task type, the body of the task and its typed calls. It stands at file scope.
+ * FL_TASK, at file scope, defines a task type, its typed calls and the body of the task.
  *
  *     FL_TASK(count_primes, struct range, uint64_t)   // the body has ctx, arg and result
  *     {
@@ -24,9 +21,8 @@
  *
  *     rc = count_primes_submit(pool, range, &f);      // runs the body with a copy of `range`
  *
- * The body returns 0 or an error. It has three variables, which hide outer variables of the same
- * names: `ctx` (an fl_task_ctx), `arg` (a pointer to the argument, which is const) and `result` (a
- * pointer to the result, which begins zeroed).
+ * The body returns 0 or an error. In it, `arg` points to the argument, which is const, `result`
+ * points to the result, which begins zeroed, and `ctx` is the fl_task_ctx.
  *
  * The macro defines `const fl_task_type count_primes`, registers it by its name, and defines the
  * typed calls:
@@ -46,18 +42,17 @@
  *     int count_primes_imap_next(fl_imap *it, size_t *index, uint64_t *result);
  *             // and _imap_try_next, _imap_next_until
  *
- * Each does what the function of the same name without a type does: count_primes_submit() calls
- * fl_executor_submit(), count_primes_get() calls fl_future_get(), and so on.
+ * count_primes_submit() does what fl_executor_submit() does, count_primes_get() what
+ * fl_future_get() does, and so on.
  *
- * A type must have a name that was declared before, and must not be an array (fairlead/defs.h,
- * "Types"). Each of the two types may be void: then the calls lack that parameter, and the body has
- * a NULL pointer. A task without an argument has no _map and no _imap.
+ * "Types" in fairlead/defs.h says which types the macro takes. Each of the two may also be void:
+ * then the calls lack that parameter, and the body has a NULL pointer. A task without an argument
+ * has no _map and no _imap.
  *
  * For a pointer, declare a name: `typedef const char *path;`, then `FL_TASK(hash, path, uint64_t)`.
- * The call copies only the pointer, so the task must run in the process of the caller. To pass
- * memory of any length, write the type as `fl_bytes` (fairlead/bytes.h). The macro looks at the
- * spelling, so a typedef of fl_bytes does not work. Further members of the task type follow as
- * designators, such as `.drop_arg = text_free`.
+ * Only the pointer is copied, so the task must run in the caller's process. To pass memory of any
+ * length, write the type as `fl_bytes` (fairlead/bytes.h), not as a typedef of it. Further members
+ * of the task type follow as designators, such as `.drop_arg = text_free`.
  *
  * There are four forms:
  *   FL_TASK          defines an external symbol, and registers it by its name
@@ -65,11 +60,9 @@
  *   FL_TASK_DECLARE  declares the type and defines its typed calls; for a header
  *   FL_TASK_DEFINE   defines a declared type; for one source file
  *
- * The linker knows the task `read` as fl_task.read, so a task may have the name of a function of
- * the C library, unless the source file includes that function's header. To use a task of another
- * source file, declare it by FL_TASK_DECLARE, because a plain `extern const fl_task_type read;`
- * does not find it. Two tasks of one name do not link into one program, even in different
- * namespaces of C++.
+ * To use a task of another source file, declare it by FL_TASK_DECLARE. A plain `extern const
+ * fl_task_type` does not find it, because the task's symbol has another name. Two tasks of one name
+ * do not link into one program, even in different namespaces of C++.
  */
 #define FL_TASK(name, ...)                                                                                             \
 	FL__TASK_EXTERN(name);                                                                                         \
@@ -84,8 +77,8 @@
 	FL__TASK_DEFINE(name, #name, __VA_ARGS__, )
 
 /*
- * Declares a task type. Its symbol has a point, so that no function has it. With the symbol `read`,
- * the type would replace the C library's read() in the whole program.
+ * Declares a task type. Its symbol has a point, so that a task `read` does not replace the C
+ * library's read().
  */
 #define FL__TASK_EXTERN(name) extern const fl_task_type name __asm__(FL__SYMBOL("fl_task." #name))
 #define FL__SYMBOL(name) FL__SYMBOL_(__USER_LABEL_PREFIX__, name)
@@ -178,10 +171,7 @@
 	FL__IF_VOID(type, , FL__VALUE(type))                                                                           \
 	FL__IF_BYTES(type, , FL__ASSERT(!FL__SAME(fl_bytes *, __typeof__(type) *), #type " is fl_bytes: spell it so");)
 
-/*
- * The parameter for an argument, with the comma before it; nothing if `type` is void.
- * FL__TASK_RESULT() (fairlead/future.h) does the same for a result.
- */
+/* The parameter for an argument, with the comma before it, unless `type` is void. */
 #define FL__TASK_ARG(type) FL__IF_VOID(type, FL__TASK_NOTHING, FL__TASK_COMMA)(__typeof__(type) _arg)
 
 #define FL__TASK_CALLS(name, arg_type, result_type, ...)                                                               \
