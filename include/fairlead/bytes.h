@@ -22,48 +22,46 @@ struct fl__bytes;
  *     rc = greet_get(f, &text);                                  // check
  *     puts(text.data);
  *
- * An fl_bytes is a handle of memory; all-zero, it has none. Several handles may have the same
- * memory, which the last free frees. A handle that you fill in yourself, {.data = p, .size = n},
- * borrows your memory, and nothing frees it.
+ * An fl_bytes is a handle of memory, or of none if it is all-zero. Several handles may have the
+ * same memory, which the last free frees. Nothing frees the memory of a handle that you fill in
+ * yourself, {.data = p, .size = n}: it borrows your memory.
  *
  * Whoever holds a handle frees it, once:
  *
- * - An argument stays yours. A submit (fl_executor_submit(), fl_group_submit()) makes a handle of
- *   its own, or a copy of borrowed memory. fl_imap_create() of an array does so when it submits an
- *   element, so the elements must stay until then; without memory for a copy, -ENOMEM ends the
- *   iteration. fl_executor_map() uses your handles.
+ * - An argument stays yours: a submit takes a further handle of it, or a copy of borrowed memory.
+ *   So does fl_imap_create() of an array when it submits an element, so the elements must stay
+ *   until then. fl_executor_map() uses your handles.
  * - What a task or a generator (fl_imap_config) makes, it gives away; borrowed memory is copied. To
  *   return its argument, a task uses fl_bytes_ref(), not an assignment.
- * - A result becomes yours. fl_future_get() stores a further handle of it, while fl_imap_next(),
+ * - A result becomes yours. fl_future_get() stores a further handle, and fl_imap_next(),
  *   fl_executor_map() and groups pass on the task's. Zero the array of results of a map first,
- *   because an element that was not run is unchanged.
- * - fl_promise_set() takes the handle over, if the `drop` of the promise is FL_BYTES_DROP. If its
- *   memory is borrowed, fl_future_get() stores a copy; after -ENOMEM there is nothing to free.
+ *   because elements that were not run are unchanged.
+ * - fl_promise_set() takes the handle over, if the `drop` of the promise is FL_BYTES_DROP. If it
+ *   borrows its memory, fl_future_get() stores a copy.
  * - fl_future_then() lends the first future's result to the chained task.
  *
  * All other handles are freed with their future. The result of a failed task is freed at once,
  * unless the task has kept it (fl_task_keep_result()).
  *
  * A task must not write to its argument, and nobody may write to memory that has several handles.
- * Different handles of the same memory may be used and freed at the same time. The memory comes
- * from the process's allocator, and may outlive the executor.
+ * Different handles of the same memory may be used and freed at the same time, even after the
+ * executor was freed.
  *
- * A struct may begin with an fl_bytes and have further members. Its task type then needs the hook
- * FL_BYTES_DROP:
+ * A struct may begin with an fl_bytes. Its task type then needs the hook FL_BYTES_DROP:
  *
  *     struct page { fl_bytes text; int status; };
  *     FL_TASK(fetch, fl_bytes, struct page, .drop_result = FL_BYTES_DROP)
  *
  * Process executors copy arguments and results, except that a result above 64 KiB is mapped. A
  * struct that begins with an fl_bytes may have at most 64 KiB (-E2BIG). In a worker process, a task
- * fails with -EBUSY if it keeps memory that fl_bytes_alloc() has made for `result` by an
- * assignment, because this memory goes to the caller; fl_bytes_ref() makes a copy to keep.
- * Initializers, and fl_process_start() without FL_PROCESS_FORK, take no fl_bytes (-EINVAL).
+ * that keeps the memory of its result by an assignment fails with -EBUSY; fl_bytes_ref() makes a
+ * copy to keep. Initializers, and fl_process_start() without FL_PROCESS_FORK, take no fl_bytes
+ * (-EINVAL).
  */
 typedef struct fl_bytes {
 	/*
-	 * Memory that the library has allocated is aligned to 64 bytes, and a zero byte follows
-	 * after `size` bytes. Neither holds for borrowed and adopted memory.
+	 * The library's memory is aligned to 64 bytes, and a zero byte follows its `size` bytes.
+	 * Neither holds for borrowed and adopted memory.
 	 */
 	void *data;
 	size_t size;              /* in bytes */
@@ -72,7 +70,7 @@ typedef struct fl_bytes {
 } fl_bytes;
 FL__ASSERT_SIZE(fl_bytes, 32);
 
-/* Returns a handle that borrows a text. Its size does not count the terminating zero byte. */
+/* Returns a handle that borrows a text, without its terminating zero byte. */
 FL_INLINE fl_bytes fl_bytes_of_text(const char *_text)
 {
 	fl_bytes _b = {(void *)(uintptr_t)_text, __builtin_strlen(_text), NULL, {0}};
@@ -83,13 +81,11 @@ FL_INLINE fl_bytes fl_bytes_of_text(const char *_text)
 #define FL_BYTES_COUNT(T, b) ((b).size / sizeof(T))
 
 /*
- * FL_BYTES_EACH(T, v, b) begins a loop in which `T *v` points to each element of type `T` in the
- * bytes `b` in turn.
+ * FL_BYTES_EACH(T, v, b) begins a loop in which `T *v` points to each element of type `T` in `b` in
+ * turn. The macro may evaluate `b` twice.
  *
  *     FL_BYTES_EACH (struct page, page, found)
  *             puts(page->title);
- *
- * The macro evaluates `b` twice, or once if `b` has no memory.
  */
 #define FL_BYTES_EACH(T, v, b)                                                                                         \
 	for (__typeof__(T) *v = FL__CAST_POINTER(__typeof__(T) *, (b).data), *const _##v##_end =                       \
@@ -97,21 +93,19 @@ FL_INLINE fl_bytes fl_bytes_of_text(const char *_text)
 	     v != _##v##_end; v++)
 
 /*
- * Allocates memory of n * each bytes for `*b`, which is not zeroed, and frees what `*b` had.
- * Returns:
+ * Allocates n * each bytes for `*b`, which are not zeroed, and frees what `*b` had. Returns:
  *   0                 `*b` has the memory
  *   -ENOMEM           out of memory
  *   -E2BIG            the size is above FL_TASK_SIZE_MAX
- *   -EFBIG            in a worker process, for a large result: above the process's limit of the
- *                     size of files
+ *   -EFBIG            in a worker process: a large result is above the limit RLIMIT_FSIZE
  *   -EMFILE, -ENFILE  in a worker process, for a large result: too many descriptors
  */
 FL_API FL_MUST_CHECK int fl_bytes_alloc(fl_bytes *b, size_t n, size_t each);
 
 /*
  * Changes the size of `*b`, and keeps the contents. New bytes are not zeroed. The library's memory
- * grows by doubling, and shrinks in place, but memory that is borrowed, adopted or shared with
- * another handle is copied. Returns:
+ * grows by doubling and shrinks in place; memory that is borrowed, adopted or shared is copied.
+ * Returns:
  *   0        `*b` has the new size
  *   -ENOMEM  out of memory
  *   -E2BIG   the size is above FL_TASK_SIZE_MAX
@@ -119,8 +113,8 @@ FL_API FL_MUST_CHECK int fl_bytes_alloc(fl_bytes *b, size_t n, size_t each);
 FL_API FL_MUST_CHECK int fl_bytes_resize(fl_bytes *b, size_t size);
 
 /*
- * Appends a copy of `size` bytes to `*b`. The bytes at `data` may lie in `*b` itself. Memory grows
- * as by fl_bytes_resize(). Returns:
+ * Appends a copy of `size` bytes, which may lie in `*b` itself, and grows as fl_bytes_resize()
+ * does. Returns:
  *   0        the bytes are appended
  *   -ENOMEM  out of memory
  *   -E2BIG   the size would be above FL_TASK_SIZE_MAX
@@ -129,8 +123,8 @@ FL_API FL_MUST_CHECK int fl_bytes_append(fl_bytes *b, const void *data, size_t s
 
 /*
  * Makes `*b` a handle of memory that you have allocated, and frees what `*b` had. The last free of
- * the memory calls drop(data, user), unless `drop` is NULL. It may do so on any thread, so `drop`
- * must not wait. Returns:
+ * the memory calls drop(data, user), unless `drop` is NULL, on any thread, so `drop` must not wait.
+ * Returns:
  *   0        `*b` has the memory
  *   -ENOMEM  out of memory
  *   -E2BIG   `size` is above FL_TASK_SIZE_MAX
@@ -139,8 +133,8 @@ FL_API FL_MUST_CHECK int fl_bytes_adopt(fl_bytes *b, void *data, size_t size, vo
                                         void *user);
 
 /*
- * Makes `*to` a further handle of the memory of `*from`, or of a copy if `*from` borrows its
- * memory, and frees what `*to` had. Returns:
+ * Makes `*to` a further handle of the memory of `*from`, or of a copy if `*from` borrows it, and
+ * frees what `*to` had. Returns:
  *   0        `*to` has the memory or a copy
  *   -ENOMEM  out of memory
  *   -E2BIG   the copy would be above FL_TASK_SIZE_MAX
@@ -151,8 +145,8 @@ FL_API FL_MUST_CHECK int fl_bytes_ref(fl_bytes *to, const fl_bytes *from);
 FL_API void fl_bytes_free(fl_bytes *b);
 
 /*
- * The drop hook of an object that begins with an fl_bytes, for a task type or a promise. Like
- * SIG_IGN, it is a constant and not a function.
+ * The drop hook of an object that begins with an fl_bytes. Like SIG_IGN, it is a constant and not a
+ * function.
  */
 #define FL_BYTES_DROP FL__CAST_ADDRESS(void (*)(void *), 1)
 

@@ -24,24 +24,23 @@ FL_BEGIN_DECLS
  *     rc = fl_fiber_join(f, &result);                 // check
  *     f = NULL;
  *
- * Join, free or detach each fiber that you start, once, unless it is a member of a group. Only the
- * thread of the fiber's loop may call functions that take a fiber, unless their comments say
- * otherwise.
+ * Join, free or detach each fiber that you start, once, unless it is a member of a group. Call
+ * functions that take a fiber only on the thread of its loop, unless their comments say otherwise.
  *
- * Each fiber has a cancel token, which fl_fiber_cancel() cancels. Waits of the fiber observe this
- * token until the fiber sets another scope.
+ * fl_fiber_cancel() cancels the fiber's own cancel token, which its waits observe until it sets
+ * another scope.
  *
  * Each fiber has its own errno, cancel scope, locals (fl_local) and C++ exceptions, so it may wait
- * in a catch block and in a destructor. But the signal mask, thread-local variables and pthread
- * mutexes belong to the thread, so a pthread mutex that is held during a wait may make all fibers
- * hang. A system call that blocks stops the whole loop, so make it by fl_blocking_call().
+ * in a catch block. But the signal mask, thread-local variables and pthread mutexes belong to the
+ * thread, so do not wait while you hold a pthread mutex. A system call that blocks stops the whole
+ * loop, so make it by fl_blocking_call().
  *
  * A stack is 116 KiB, unless fl_loop_config gives another size. A stack overflow panics with the
  * fiber's name, unless a single frame is larger than the guard of 16 KiB below the stack, or the
- * program has a SIGSEGV handler of its own.
+ * program handles SIGSEGV itself.
  *
  * If a program in C loads a C++ library by dlopen(), code of that library must not wait in a catch
- * block in a fiber, because the fibers then share the exceptions of the thread.
+ * block in a fiber.
  */
 typedef struct fl_fiber fl_fiber;
 
@@ -55,7 +54,7 @@ typedef struct fl_fiber_config {
 /*
  * Starts a fiber on the loop that the calling thread runs, and stores it in `*f`. function(arg)
  * begins after the call has returned, and after the fibers that were started before. The fiber's
- * token is a child of the loop's token. Returns:
+ * token is a child of the loop's. Returns:
  *   0         the fiber is started
  *   -ENOMEM   out of memory
  *   -ENOTSUP  the calling thread runs no loop
@@ -65,14 +64,12 @@ FL_API FL_MUST_CHECK int fl_fiber_start(fl_fiber **f, fl_fiber_function *functio
 
 /*
  * Waits until the fiber has ended, stores its result in `*result`, unless `result` is NULL, and
- * frees the fiber. Both functions block the calling fiber. They panic if another context is joining
- * the fiber. Returns:
- *   0         the fiber has ended and is freed
- *   -ECANCELED, -ETIMEDOUT
- *             the wait was cancelled, or the deadline passed; the fiber runs on, and can be joined
- *             again
- *   -EDEADLK  the caller is the fiber itself; or the fiber has not ended, and the caller is not a
- *             fiber of its loop
+ * frees the fiber. Blocks the calling fiber. Panics if another context is joining the fiber.
+ * Returns:
+ *   0                       the fiber has ended and is freed
+ *   -ECANCELED, -ETIMEDOUT  the wait was cancelled, or the deadline passed; the fiber runs on
+ *   -EDEADLK                the caller is the fiber itself; or the fiber has not ended, and the
+ *                           caller is not a fiber of its loop
  */
 FL_API FL_MUST_CHECK int fl_fiber_join_until(fl_fiber *f, int *result, fl_time deadline, fl_cancel_token *cancel);
 FL_INLINE FL_MUST_CHECK int fl_fiber_join(fl_fiber *_f, int *_result)
@@ -81,22 +78,21 @@ FL_INLINE FL_MUST_CHECK int fl_fiber_join(fl_fiber *_f, int *_result)
 }
 
 /*
- * Cancels the fiber's token, so that the fiber's waits return -ECANCELED. It does not wait. Any
- * thread may call it before the fiber is joined.
+ * Cancels the fiber's token, so that its waits return -ECANCELED. Does not wait. Any thread may
+ * call it before the fiber is joined.
  */
 FL_API void fl_fiber_cancel(fl_fiber *f);
 
 /*
- * Detaches the fiber, so that it is freed when it ends. An error that the fiber returns goes to the
- * error handler (fl_fiber_set_error_handler()), except -ECANCELED after a cancel. Panics while
- * another fiber joins the fiber.
+ * Detaches the fiber: it is freed when it ends. An error that it returns, except -ECANCELED after a
+ * cancel, goes to the error handler (fl_fiber_set_error_handler()). Panics while another fiber
+ * joins the fiber.
  */
 FL_API void fl_fiber_detach(fl_fiber *f);
 
 /*
- * Cancels the fiber, waits for its end, and frees it. It blocks the calling fiber. Panics if the
- * caller is the fiber itself, if the fiber has not ended and the caller is not a fiber of its loop,
- * or while another fiber joins the fiber.
+ * Cancels the fiber, waits for its end, and frees it. Blocks the calling fiber. Panics where
+ * fl_fiber_join() returns -EDEADLK, and while another fiber joins the fiber.
  */
 FL_API void fl_fiber_free(fl_fiber *f);
 
@@ -104,8 +100,7 @@ FL_API void fl_fiber_free(fl_fiber *f);
 FL_API bool fl_fiber_is_alive(const fl_fiber *f);
 
 /*
- * Joins the fiber if it has ended: stores its result in `*result`, unless `result` is NULL, and
- * frees the fiber. Returns:
+ * Joins the fiber if it has ended. Returns:
  *   0        the fiber had ended and is freed
  *   -EAGAIN  the fiber has not ended
  */
@@ -114,21 +109,17 @@ FL_INLINE FL_MUST_CHECK int fl_fiber_try_join(fl_fiber *_f, int *_result)
 	return fl_fiber_is_alive(_f) ? -EAGAIN : fl_fiber_join_until(_f, _result, FL_NO_WAIT, FL_SHIELDED);
 }
 
-/* Returns the name of the fiber, which is valid as long as the fiber. */
+/* Returns the fiber's name, which is valid as long as the fiber. */
 FL_API const char *fl_fiber_name(const fl_fiber *f);
 
-/* Returns the fiber that calls it, or NULL outside of fibers and in callbacks of a loop. */
+/* Returns the calling fiber, or NULL outside of fibers and in callbacks of a loop. */
 FL_API fl_fiber *fl_fiber_current(void);
 
-/*
- * Lets other runnable fibers run first. Outside of fibers it does nothing. A cancel does not end
- * it.
- */
+/* Lets other runnable fibers run first. Outside of fibers it does nothing. */
 FL_API void fl_fiber_yield(void);
 
 /*
- * FL_ON_FIBER(f) is an object for FL_WAIT_ANY(), for fibers of the same loop. It is ready when the
- * fiber has ended.
+ * FL_ON_FIBER(f) is an object for FL_WAIT_ANY() in the same loop, ready when the fiber has ended.
  *
  *     switch (FL_WAIT_ANY(FL_ON_FIBER(a), FL_ON_FIBER(b))) {
  *     case 0: rc = fl_fiber_join(a, &result); ...      // does not wait
@@ -139,14 +130,13 @@ FL_API extern const fl_on_type fl__on_fiber;
 FL__SCOPED(fl_fiber, fl_fiber_free)
 
 /*
- * Starts a fiber, as fl_fiber_start() does, but as a member of the group. If a callback of the
- * loop, and not a fiber, starts the first member, the group's token becomes a child of the loop's
- * token. The fiber's token is a child of the group's.
+ * Starts a fiber, as fl_fiber_start() does, as a member of the group. Its token is a child of the
+ * group's. If a callback of the loop starts the first member, the group's token becomes a child of
+ * the loop's.
  *
  *     rc = fl_group_start(&g, download, url);         // check; fl_group_join(&g) waits for it
  *
- * Both functions panic if, since the last join, a fiber was started in the group on another loop,
- * even if that fiber has ended. Returns:
+ * Panics if, since the last join, a fiber was started in the group on another loop. Returns:
  *   0           the fiber is started
  *   -ENOMEM     out of memory
  *   -ENOTSUP    the calling thread runs no loop
