@@ -20,17 +20,16 @@ FL_BEGIN_DECLS
  *     fl_sem_release(&slots);
  *
  * A semaphore is 8 bytes, and all-zero memory is a semaphore without permits. Its bound, the most
- * permits that may be free, is FL_SEM_MAX, unless fl_sem_init_bounded() sets another, or
- * FL_SEM_BOUNDED_INIT(n), which means n free permits and the bound n. A release that would exceed
- * the bound panics.
+ * permits that may be free, is FL_SEM_MAX, unless fl_sem_init_bounded() or FL_SEM_BOUNDED_INIT(n),
+ * with n free permits and the bound n, sets another. A release that would exceed the bound panics.
  *
  * Fairness: the wait queue is FIFO (but see fl_loop_run_once(), fairlead/loop.h), and a release
  * wakes the first waiter. For about a millisecond, or longer if the woken waiter gets no CPU,
- * running threads may take the permit before it does. Then the permit is handed over to the waiter.
- * A fiber is handed its permit at once.
+ * running threads may take the permit before it does. Then the permit is handed over; a fiber is
+ * handed its permit at once.
  *
- * A waiter for several permits gets them all at once. While it is first in the queue, all later
- * waiters wait behind it, and the try forms fail, even if there are permits enough for them.
+ * A waiter for several permits gets them all at once. While it is first, later waiters wait behind
+ * it, and the try forms fail, even if there are enough permits for them.
  *
  * Memory order: an acquire of a permit acquires what the release of that permit released. A release
  * does not access the semaphore after it has made the permit available.
@@ -42,8 +41,8 @@ FL__ASSERT_SIZE(fl_sem, 8);
 
 #define FL_SEM_MAX 0x7fffffffu
 /*
- * The number of permits is at most FL_SEM_MAX, and for FL_SEM_BOUNDED_INIT at least 1. A constant
- * outside of this range, such as -1, does not compile. Another number outside of it panics.
+ * A semaphore has 0, or if bounded 1, to FL_SEM_MAX permits. Another constant does not compile, and
+ * another number panics.
  */
 /* clang-format off */
 #define FL_SEM_INIT(permits) { FL__NUMBER(SEM_INIT, permits, 0, FL_SEM_MAX), 0 }
@@ -82,7 +81,7 @@ FL_INLINE FL_MUST_CHECK int fl_sem_init_bounded(fl_sem *_s, uint32_t _permits, u
 FL_API void fl_sem_destroy(fl_sem *s);
 
 /*
- * Acquires one permit. Both functions block the calling context until there is one for it. Returns:
+ * Acquires one permit. Blocks the calling context until there is one for it. Returns:
  *   0           the caller has a permit
  *   -ECANCELED  the wait was cancelled
  *   -ETIMEDOUT  the deadline passed
@@ -101,8 +100,8 @@ FL_INLINE FL_MUST_CHECK int fl_sem_acquire(fl_sem *_s)
 FL_API FL_MUST_CHECK int fl_sem_try_acquire(fl_sem *s);
 
 /*
- * Acquires `n` permits, all of them or none; `n` may be 0. It blocks the calling context until
- * there are enough for it. Returns:
+ * Acquires `n` permits, which may be 0, all or none. Blocks the calling context until there are
+ * enough for it. Returns:
  *   0           the caller has `n` permits
  *   -ECANCELED  the wait was cancelled
  *   -ETIMEDOUT  the deadline passed
@@ -111,45 +110,40 @@ FL_API FL_MUST_CHECK int fl_sem_try_acquire(fl_sem *s);
 FL_API FL_MUST_CHECK int fl_sem_acquire_n_until(fl_sem *s, uint32_t n, fl_time deadline, fl_cancel_token *cancel);
 
 /*
- * Releases one permit, and wakes the first waiter if there are now enough for it. It panics if `s`
+ * Releases one permit, and wakes the first waiter if there are now enough for it. Panics if `s`
  * would exceed its bound.
  */
 FL_API void fl_sem_release(fl_sem *s);
 
 /*
- * Releases `n` permits in one step, and wakes the waiters that get them. It panics, and releases
- * none, if `s` would exceed its bound.
+ * Releases `n` permits in one step, and wakes the waiters that get them. Panics, and releases none,
+ * if `s` would exceed its bound.
  */
 FL_API void fl_sem_release_n(fl_sem *s, uint32_t n);
 
 /*
- * Releases `n` permits as fl_sem_release_n() does, but returns an error where that panics. Returns:
+ * Releases `n` permits, unless `s` would exceed its bound. Returns:
  *   0           `n` permits were released
  *   -EOVERFLOW  `s` would exceed its bound; no permit was released
  */
 FL_API FL_MUST_CHECK int fl_sem_try_release_n(fl_sem *s, uint32_t n);
 
 /*
- * Releases one permit from within a signal handler. It is async-signal-safe: it may be called
- * whatever the signal has interrupted, keeps errno, and never allocates. Outside of signal
- * handlers, fl_sem_release() is faster when contexts wait.
+ * Releases one permit. It is async-signal-safe, and keeps errno. Outside of signal handlers,
+ * fl_sem_release() is faster when contexts wait.
  *
- * It panics if `s` would exceed its bound, except while the first waiter sleeps, since that waiter
- * may take the permit. If it does not, a later release panics. A waiter that a release has woken no
- * longer sleeps, even if it has not run yet.
+ * Panics if `s` would exceed its bound, except while the first waiter sleeps, since that waiter may
+ * take the permit. If it does not, a later release panics.
  */
 FL_API void fl_sem_release_in_handler(fl_sem *s);
 
 /*
- * Returns the number of free permits, even if they are too few for the first waiter. The answer may
- * be out of date at once, so use it for reports only. It orders no memory accesses.
+ * Returns the number of free permits, even if they are too few for the first waiter. It orders no
+ * memory accesses, and may be out of date at once, so use it for reports only.
  */
 FL_API uint32_t fl_sem_value(const fl_sem *s);
 
-/*
- * FL_ON_SEM(&s) is an object for FL_WAIT_ANY(). It is ready while a permit is free that is not
- * reserved for a waiter.
- */
+/* FL_ON_SEM(&s) is an object for FL_WAIT_ANY(), ready while fl_sem_try_acquire() would succeed. */
 #define FL_ON_SEM(s) FL__ON(fl__on_sem, (s))
 FL_API extern const fl_on_type fl__on_sem;
 

@@ -21,20 +21,16 @@ FL_BEGIN_DECLS
  * loop are in fairlead/loop.h.
  *
  * A thread of the library, "timers", calls the functions one after the other, ordered by deadline,
- * and those with equal deadlines by start. A deadline that has passed counts as the time of the
- * start. A long function delays the others, so submit a task instead. A start of a timer starts the
- * thread if it does not run, with the caller's signal mask (docs/in-your-process.md).
+ * and those with equal deadlines by start. A long function delays the others, so submit a task
+ * instead. If the thread does not run, starting a timer starts it, with the caller's signal mask
+ * (docs/in-your-process.md). A process that ends does not wait for its timers.
  *
  * The function may lock, wait, and start, cancel and destroy timers, also its own. It may free the
  * memory of its own timer, unless that timer is to be called again. It has no cancel scope. It must
  * return: pthread_exit() and pthread_cancel() panic, and longjmp() is forbidden.
  *
- * For n timers, a start takes constant time, and a cancel or a call takes O(log n), on average.
- *
- * Memory order: a call sees what was written before the start. A context that has waited for the
- * end of the call sees what the call wrote.
- *
- * A process that ends does not wait for its timers, and does not call those that are pending.
+ * Memory order: a start happens before the call, and the end of the call before the return of a
+ * join.
  */
 typedef void fl_timer_callback(void *arg);
 
@@ -59,16 +55,16 @@ FL_INLINE void fl_timer_init(fl_timer *_t)
 }
 
 /*
- * Starts `t`, so that function(arg) is called later. fl_timer_start() has it called once, at
- * `deadline` or soon after; with FL_FOREVER the timer is pending, but is never called.
+ * Starts `t`, so that function(arg) is called once, at `deadline` or soon after. With FL_FOREVER
+ * the timer is pending, but is never called.
  *
- * fl_timer_start_every() has it called at `first`, or now if `first` has passed, and then again
- * each `period` nanoseconds, until `t` is cancelled. The calls do not drift: each is due one
+ * fl_timer_start_every() has the function called at `first`, or now if `first` has passed, and then
+ * each `period` nanoseconds until `t` is cancelled. The calls do not drift, because each is due one
  * `period` after the one before was due. If several become due while the thread is busy, only the
- * last of them is made, and fl_timer_missed() counts the others.
+ * last of them is made.
  *
- * `t` must not move until the call has begun or the timer was cancelled; a periodic timer must not
- * move until it was cancelled. Returns:
+ * `t` must not move until the call has begun or the timer was cancelled; a periodic timer, until it
+ * was cancelled. Returns:
  *   0           `t` is started
  *   -EBUSY      `t` is pending already
  *   -ECANCELED  the caller is the function of `t`, and another context has cancelled `t`
@@ -82,26 +78,25 @@ FL_API FL_MUST_CHECK int fl_timer_start_every(fl_timer *t, fl_time first, fl_dur
 
 /*
  * Returns how many calls of a periodic timer were left out since its start, because the thread was
- * busy until the next one was due.
+ * busy.
  */
 FL_API uint64_t fl_timer_missed(const fl_timer *t);
 
 /*
- * Cancels `t`: after the return no call begins, unless `t` is started again. The call does not wait
- * for a function that runs. If the function of `t` runs in another context, that run cannot start
- * `t` again. Returns:
+ * Cancels `t`, so that no call begins after the return, unless `t` is started again. It does not
+ * wait for a function that runs; a function that runs in another context can no longer start `t`
+ * itself. Returns:
  *   0             `t` was pending, and its function does not run
  *   -EINPROGRESS  the function of `t` runs now
  *   -EALREADY     neither: `t` has been called, was cancelled, or was never started
  *
- * In the function of `t` itself, the result is 0 if `t` is pending, because it is periodic or was
- * started again, and -EALREADY otherwise.
+ * In the function of `t` itself, the result is 0 if `t` is pending, and -EALREADY otherwise.
  */
 FL_API FL_MUST_CHECK int fl_timer_cancel(fl_timer *t);
 
 /*
  * Waits until `t` is neither pending nor running. Blocks the calling context, except
- * fl_timer_try_join(). `t` must not move during the wait. Returns:
+ * fl_timer_try_join(). `t` must not move meanwhile. Returns:
  *   0           `t` is neither pending nor running
  *   -EAGAIN     only fl_timer_try_join(): `t` is pending or running
  *   -ECANCELED  the wait was cancelled
@@ -116,9 +111,8 @@ FL_INLINE FL_MUST_CHECK int fl_timer_join(fl_timer *_t)
 FL_API FL_MUST_CHECK int fl_timer_try_join(fl_timer *t);
 
 /*
- * Ends the life of `t`, which must not be pending, and whose function must not run in another
- * context. fl_timer_cancel() and then fl_timer_join() ensure this. While debugging is on, the call
- * panics otherwise (fairlead/defs.h, "Destroy").
+ * Ends the life of `t`, which must be neither pending nor running in another context. Call
+ * fl_timer_cancel() and then fl_timer_join() before. While debugging is on, it panics otherwise.
  */
 FL_API void fl_timer_destroy(fl_timer *t);
 
@@ -126,8 +120,8 @@ static inline void fl__scoped_fl_timer(fl_timer *_t)
 {
 	FL_IGNORE(fl_timer_cancel(_t));
 	/*
-	 * The join returns 0. After the cancel, only the function of the timer itself could get
-	 * -EDEADLK, and that function does not run this block, which declares the timer.
+	 * The join returns 0: only the timer's own function could get -EDEADLK, and it does not run
+	 * this block, which declares the timer.
 	 */
 	FL_IGNORE(fl_timer_join_until(_t, FL_FOREVER, FL_SHIELDED));
 }
