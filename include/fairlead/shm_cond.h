@@ -24,18 +24,18 @@ FL_BEGIN_DECLS
  * A condition is 16 bytes, and all-zero memory is a condition without waiters. A wakeup may be
  * spurious, so check the predicate in a loop.
  *
- * Broadcast before the change: if the process were killed between the change and the broadcast, the
- * wake would be lost. The woken waiters wait for the mutex, so they see the change. A repair after
- * -EOWNERDEAD also broadcasts, if waiters may wait for the repaired data. There is no signal for
- * one waiter, because the woken process might be killed before it acts.
+ * Broadcast before the change, because the wake would be lost if the process were killed between
+ * the change and the broadcast. The woken waiters wait for the mutex, so they see the change. A
+ * repair after -EOWNERDEAD also broadcasts, if waiters may wait for the repaired data. There is no
+ * signal for one waiter, because the woken process might be killed before it acts.
  *
  * Waits and the mutex
  *
- * All contexts that wait on a condition at one time must use the same mutex. A recursive one works
- * only while it is locked once. A wait returns when it has locked the mutex again, which neither
- * its deadline nor a cancel limits. If that lock reports something, such as -EOWNERDEAD, the wait
- * returns it. An owner that got -EOWNERDEAD must recover the mutex before it waits; otherwise the
- * wait unlocks it without recovery, so that it is lost (-ENOTRECOVERABLE).
+ * All contexts that wait on a condition at one time must use the same mutex. A wait returns when it
+ * has locked the mutex again, which neither its deadline nor a cancel limits. If that lock reports
+ * something, such as -EOWNERDEAD, the wait returns it. If the lock before a wait returned
+ * -EOWNERDEAD, recover the mutex before the wait, which otherwise makes it unusable
+ * (-ENOTRECOVERABLE).
  *
  * What fairlead/shm_mutex.h says about processes and limits holds here, too.
  */
@@ -58,35 +58,29 @@ FL_INLINE void fl_shm_cond_init(fl_shm_cond *_c)
 	*_c = _value;
 }
 
-/*
- * Ends the life of `c`, for which no context may wait. While debugging is on, the call only logs a
- * warning if one seems to (fairlead/defs.h, "Destroy"). A waiter that was killed, or that gave up
- * while other contexts waited, may count until the next broadcast.
- */
+/* Ends the life of `c`, for which no context may wait (fairlead/defs.h, "Destroy"). */
 FL_API void fl_shm_cond_destroy(fl_shm_cond *c);
 
 /*
- * Unlocks `m`, waits until it is woken, and locks `m` again. The unlock and the beginning of the
- * wait are one step, so no wake is lost between them. Both functions block the calling context.
- * They panic unless it has locked `m` exactly once. Returns:
+ * Unlocks `m` and waits as one step, so that no wake is lost in between, and locks `m` again when
+ * it is woken. Blocks the calling context. Panics unless the context has locked `m` exactly once.
+ * Returns:
  *   0                 woken, perhaps spuriously. `m` is locked
  *   -ETIMEDOUT        the deadline passed. `m` is locked
  *   -ECANCELED        the wait was cancelled. `m` is locked
  *   -EOWNERDEAD       `m` is locked, and its previous owner has died: repair the data, and recover
  *                     the mutex
  *   -ENOTRECOVERABLE  `m` is not locked: it is lost or damaged
- *   -ENOMEM           `m` is not locked: other contexts of the thread have locked shared locks, so
- *                     that it holds two or more, and there is no memory to record another; or it
- *                     holds 2,045
+ *   -ENOMEM           `m` is not locked: other contexts of the thread hold shared locks, and there
+ *                     is no memory to record another, or 2,045 are held
  */
 FL_INLINE FL_MUST_CHECK int fl_shm_cond_wait(fl_shm_cond *c, fl_shm_mutex *m) FL_REQUIRES(*m);
 FL_API FL_MUST_CHECK int fl_shm_cond_wait_until(fl_shm_cond *c, fl_shm_mutex *m, fl_time deadline,
                                                 fl_cancel_token *cancel) FL_REQUIRES(*m);
 
 /*
- * Waits until `predicate(arg)` is true. The predicate is called only with `m` locked: at once, and
- * after each wakeup, but not after -EOWNERDEAD. Both functions block the calling context. They
- * panic unless it has locked `m` exactly once. Returns:
+ * Waits until `predicate(arg)` is true. The predicate is called with `m` locked, at once and after
+ * each wakeup, but not after -EOWNERDEAD. Blocks and panics as fl_shm_cond_wait() does. Returns:
  *   0                 the predicate is true, even if the wait was cancelled or timed out. `m` is
  *                     locked
  *   -ETIMEDOUT        the deadline passed, and the predicate is false. `m` is locked
@@ -102,7 +96,7 @@ FL_INLINE FL_MUST_CHECK int fl_shm_cond_wait_for_until(fl_shm_cond *c, fl_shm_mu
                                                        void *arg, fl_time deadline, fl_cancel_token *cancel)
     FL_REQUIRES(*m);
 
-/* Wakes all waiters. Call it before the change that they wait for, with the mutex held. */
+/* Wakes all waiters. Call it with the mutex held, before the change that they wait for. */
 FL_API void fl_shm_cond_broadcast(fl_shm_cond *c);
 
 FL__COND_FORMS(fl_shm_cond, fl_shm_mutex)
