@@ -8,18 +8,17 @@ FL_BEGIN_DECLS
 
 /*
  * A blocking section is a part of a task that blocks where the library cannot see it, for example
- * in read(2). During the section another worker may run tasks in place of the blocked one.
+ * in read(2). Meanwhile another worker may run tasks in place of the blocked one.
  *
  *     {
  *             FL_BLOCKING();                          // until the end of the block
  *             n = read(file, bytes, sizeof bytes);
  *     }
  *
- * A thread executor runs at most `.workers` tasks at a time, but a worker in a blocking section
- * does not count. So another worker may run a task meanwhile, for which the executor may have up to
- * FL_WORKERS_MAX threads. After the section the task goes on at once. If no thread can be started,
- * no error is reported. Sections may be nested. A section locks a mutex twice, so use it for what
- * takes longer than a few microseconds.
+ * A thread executor runs at most `.workers` tasks at a time, without those in blocking sections,
+ * and may have up to FL_WORKERS_MAX threads for this. If no thread can be started, no error is
+ * reported. Sections may be nested. A section locks a mutex twice, so use it for what takes longer
+ * than a few microseconds.
  *
  * Some waits of the library are blocking sections, too, as soon as they sleep:
  *
@@ -30,30 +29,26 @@ FL_BEGIN_DECLS
  *
  * However, a wait for a task of the worker's own executor is not a section. If that task is
  * pending, the worker runs it itself, so tasks that wait for each other's futures do not deadlock,
- * however few workers there are. If another worker runs the task, the waiting worker still counts.
- * But when all workers that count are in such waits, another worker may run tasks, because what
- * they wait for may be in a section.
+ * however few workers there are. If another worker runs it, the waiting worker still counts, unless
+ * all workers that count are in such waits.
  *
  * Waits for locks, conditions, items of queues, and similar objects are not sections, unless the
  * executor's config has `workers_max` (fairlead/executor.h).
  *
- * FL_BLOCKING() has an effect only in a task of a thread executor. In tasks of other executors,
- * outside of tasks, and in a fiber it does nothing; use fl_blocking_call() (fairlead/loop.h) in a
- * fiber, which must not block. In a loop executor, the waits above let another task start, too
- * (fairlead/loop_executor.h).
+ * FL_BLOCKING() has an effect only in a task of a thread executor. In other tasks, outside of
+ * tasks, and in a fiber it does nothing; in a fiber, use fl_blocking_call() (fairlead/loop.h). In a
+ * loop executor, the waits above let another task start, too (fairlead/loop_executor.h).
  */
 
-/* Begins a blocking section. The same task must end it by fl_blocking_end(). */
+/* Begins a blocking section, which the same task must end. */
 FL_API void fl_blocking_begin(void);
 
 /* Ends a blocking section. Panics on a worker that is not in a section. */
 FL_API void fl_blocking_end(void);
 
 /*
- * FL_BLOCKING() is a declaration that makes the rest of the enclosing block a blocking section. The
- * section ends when the block is left, also by a return, break or goto. A longjmp(), pthread_exit()
- * or pthread_cancel() ends it only where that would free a variable of FL_SCOPED()
- * (fairlead/defs.h).
+ * FL_BLOCKING() is a declaration that makes the rest of the enclosing block a blocking section
+ * (fairlead/defs.h, "Cleanup").
  */
 #define FL_BLOCKING()                                                                                                  \
 	__attribute__((__cleanup__(fl__blocking_end), __unused__)) char FL__UNIQUE(fl__blocking_) = fl__blocking_begin()

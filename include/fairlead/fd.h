@@ -20,23 +20,20 @@ FL_BEGIN_DECLS
  *                     return rc;
  *     }
  *
- * fairlead/fd_events.h describes what a descriptor is ready for. Streams (fairlead/stream.h) wait
- * by themselves.
+ * fairlead/fd_events.h describes what a descriptor is ready for.
  *
  * fl_fd_read_some() and fl_fd_write_some() take any kind of descriptor, blocking or not, and leave
  * its flags as they are, so that other processes may share it. However, where the kernel lacks
- * RWF_NOWAIT for the kind of file (pipes before Linux 6.4), they poll a blocking descriptor first.
- * If another reader or writer comes in between, they wait in read() or write(), and neither a
- * deadline nor a cancel ends this wait.
+ * RWF_NOWAIT for a blocking descriptor (pipes before Linux 6.4), they poll it first. If another
+ * reader or writer then comes in between, neither a deadline nor a cancel ends their wait.
  */
 
 /*
- * Waits until `fd` is ready for one of `events`, is at its end, or has failed. A file counts as
- * ready. Blocks the calling context.
+ * Waits until `fd` is ready for one of `events` (FL_FD_IN, FL_FD_OUT or both), is at its end, or
+ * has failed. A file counts as ready. Blocks the calling context.
  *
- * `events` is FL_FD_IN, FL_FD_OUT or both. `fd` must stay open during the wait. Several threads may
- * wait for one descriptor, so the operation after the wait must be non-blocking: another thread may
- * have taken the bytes.
+ * `fd` must stay open during the wait. If several threads wait for one descriptor, the operation
+ * after the wait must be non-blocking, because another thread may have taken the bytes.
  *
  * Returns:
  *   0                       the descriptor is ready, at its end, or has failed
@@ -52,7 +49,7 @@ FL_INLINE FL_MUST_CHECK int fl_fd_wait(int _fd, unsigned _events)
 
 /*
  * Reads the bytes that are available: at least 1, and at most `size`. Blocks the calling context
- * while there are none, and waits on if another reader is faster. Returns:
+ * while there are none. Returns:
  *   > 0                     the number of bytes
  *   0                       the end
  *   -ETIMEDOUT, -ECANCELED  the deadline passed, or the wait was cancelled
@@ -69,11 +66,11 @@ FL_INLINE FL_MUST_CHECK ssize_t fl_fd_read_some(int _fd, void *_buffer, size_t _
 
 /*
  * Writes the bytes for which there is space: at least 1, and at most `size`. Blocks the calling
- * context while there is no space for a byte. SIGPIPE is never raised. Returns:
- *   > 0                     the number of bytes, which may be less than `size`
+ * context while there is no space. SIGPIPE is never raised. Returns:
+ *   > 0                     the number of bytes
  *   0                       `size` is 0
  *   -ETIMEDOUT, -ECANCELED  the deadline passed, or the wait was cancelled
- *   -EPIPE                  no process reads any more: the other end is closed
+ *   -EPIPE                  the other end is closed
  *   -EINVAL                 `size` is above PTRDIFF_MAX
  *   -EBADF                  `fd` is not open for writing
  *   other                   an error of write()

@@ -10,8 +10,7 @@ FL_BEGIN_DECLS
 /*
  * A serial executor runs its tasks one at a time, in the order of their submits, on the workers of
  * another executor, its target. Tasks that share data need no lock if all of them are submitted to
- * one serial executor, and a program may have thousands of serial executors over one pool of
- * threads.
+ * one serial executor. A program may have thousands of serial executors over one pool of threads.
  *
  *     FL_SCOPED(fl_executor) *account = NULL;
  *     rc = fl_serial_executor_create(&account, pool, NULL);
@@ -21,27 +20,25 @@ FL_BEGIN_DECLS
  * Everything in fairlead/executor.h applies to a serial executor.
  *
  * While no task is pending, a serial executor uses no thread. Otherwise a task of its own,
- * "fl__serial", runs its tasks on a worker of the target, and after each 16 submits itself again,
- * so that the worker gets to other tasks, too. No bound of a backlog holds for it.
+ * "fl__serial", runs its tasks on a worker of the target, and submits itself again after each 16,
+ * so that the worker gets to other tasks, too.
  *
- * A task that waits delays the tasks behind it. However, a task that waits for a pending task of
- * the same serial executor by fl_future_wait(), fl_future_get(), a map or an ordered iteration runs
- * that task at once, because nobody else may; and fl_group_join() runs the pending members. Each
- * such wait nests a task on the stack, which over a loop executor is a fiber's small stack. Any
- * other wait for a later task of the same serial executor never ends, for example by FL_WAIT_ANY()
- * or for a chained future (fl_future_then()). If several threads run one task
- * (fl_parallel_invoke(), fl_parallel_for()), each of them may run a pending task for which it
- * waits, at the same time as the others.
+ * A task that waits delays the tasks behind it. However, a pending task of the same serial executor
+ * is run at once, nested on the stack, by the task that waits for it by fl_future_wait(),
+ * fl_future_get(), a map, an ordered iteration or fl_group_join(). Any other wait for a later task,
+ * for example by FL_WAIT_ANY() or for a chained future (fl_future_then()), never ends. If a task
+ * runs on several threads (fl_parallel_invoke(), fl_parallel_for()), each of them may run a pending
+ * task for which it waits, at the same time as the others.
  *
  * The target may be freed before the serial executor. After the target is closed, the serial
  * executor still runs the tasks that it has accepted, and then refuses further tasks with the
- * target's error. When the target is cancelled (fl_executor_cancel(), fl_executor_terminate()), or
- * its loop ends, the serial executor is cancelled, too. When the target breaks, or has no memory to
- * run a task, the pending tasks end with its error and its message.
+ * target's error. When the target is cancelled, or its loop ends, the serial executor is cancelled,
+ * too. When the target breaks, or has no memory to run a task, the pending tasks end with its error
+ * and message.
  *
- * Of the config a serial executor uses `name`, which stands in reports, `regions`, `bytes_max`, and
- * the initializer, which runs once, before the first task. The workers and their names are the
- * target's, but fl_executor_workers() returns 1.
+ * A serial executor uses these members of the config: `name`, which stands in reports, `regions`,
+ * `bytes_max`, and the initializer, which runs once, before the first task. fl_executor_workers()
+ * returns 1.
  */
 
 /*
@@ -49,16 +46,15 @@ FL_BEGIN_DECLS
  *
  * `target` may be a thread executor, a loop executor, a sequential executor or a serial executor.
  * Over a serial executor, the tasks of both run one at a time. Over a sequential executor, a submit
- * runs the task, unless another thread is running tasks of the same serial executor: then the
- * submit returns at once, and the other thread runs the task. Executors whose tasks run in other
- * processes are refused, but a process executor with one worker runs its tasks one at a time
- * itself. Returns:
+ * runs the task, unless another thread is running tasks of the same serial executor: then that
+ * thread runs it. Returns:
  *   0            `*e` is the new executor
- *   -ENOTSUP     the tasks of `target` run in other processes
+ *   -ENOTSUP     the tasks of `target` run in other processes. A process executor with one worker
+ *                runs its tasks one at a time itself
  *   -ENOMEM      out of memory
- *   -EINVAL      the config has more than FL_REGIONS_MAX regions, or sets `workers_max`,
- *                `stack_size` or `memory_max`; or fl_thread_executor_create() would refuse the
- *                initializer
+ *   -EINVAL      the config has more than FL_REGIONS_MAX regions, sets `workers_max`, `stack_size`
+ *                or `memory_max`, or has an initializer that fl_thread_executor_create() would
+ *                refuse
  *   -EOWNERDEAD  in a forked child, `target` is an executor of the parent
  *
  * Memory order: each task sees what the tasks before it wrote.
