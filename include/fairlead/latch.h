@@ -18,11 +18,10 @@ FL_BEGIN_DECLS
  *     fl_latch_count_down(&done, 1);          // in each of three threads
  *     rc = fl_latch_wait(&done);              // check
  *
- * A latch has 4 bytes. All-zero memory is a latch at zero.
+ * A latch is 4 bytes, and all-zero memory is a latch at zero.
  *
  * Memory order: a wait acquires what each fl_latch_count_down() released. A waiter that was woken
- * may free the latch, because the last access of the call that reaches zero is the instruction that
- * does so.
+ * may free the latch.
  */
 typedef struct fl_latch {
 	uint32_t word_;
@@ -30,16 +29,13 @@ typedef struct fl_latch {
 FL__ASSERT_SIZE(fl_latch, 4);
 
 #define FL_LATCH_MAX 0x7fffffffu
-/*
- * The count is at most FL_LATCH_MAX. A constant out of range, such as -1, does not compile, and
- * another number out of range panics.
- */
+/* Another constant than 0 to FL_LATCH_MAX does not compile, and another number panics. */
 /* clang-format off */
 #define FL_LATCH_INIT(count) { FL__NUMBER(LATCH_INIT, count, 0, FL_LATCH_MAX) }
 /* clang-format on */
 
 /*
- * Makes `l` a latch with the count `count`. Returns:
+ * Makes `l` a latch with this count. Returns:
  *   0        `l` is a latch
  *   -EINVAL  `count` is above FL_LATCH_MAX
  */
@@ -67,7 +63,7 @@ FL_INLINE uint32_t fl_latch_count(const fl_latch *_l)
  * Waits until the count is zero. Blocks the calling context. Returns:
  *   0           the count is zero
  *   -ECANCELED  the wait was cancelled
- *   -ETIMEDOUT  the deadline of fl_latch_wait_until() passed
+ *   -ETIMEDOUT  the deadline passed
  */
 FL_API FL_MUST_CHECK int fl_latch_wait_until(fl_latch *l, fl_time deadline, fl_cancel_token *cancel);
 FL_INLINE FL_MUST_CHECK int fl_latch_wait(fl_latch *_l)

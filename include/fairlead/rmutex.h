@@ -15,16 +15,16 @@ FL_BEGIN_DECLS
 #endif
 
 /*
- * A recursive mutex is a mutex that its owner (a thread or a fiber) may lock again. The owner must
- * unlock it as often as it has locked it.
+ * A recursive mutex is a mutex that its owner (a thread or a fiber) may lock again, and must unlock
+ * as often as it has locked it.
  *
  *     static fl_rmutex lock = FL_RMUTEX_INIT;
  *     fl_rmutex_lock(&lock);
  *     walk(tree);                     // may call back into code that locks again
  *     fl_rmutex_unlock(&lock);
  *
- * Prefer fl_mutex where you can, because it is smaller and faster. A condition (fl_cond) does not
- * work with a recursive mutex: its wait could undo only one of the owner's locks.
+ * Prefer fl_mutex, which is smaller and faster. A condition (fl_cond) does not work with a
+ * recursive mutex.
  *
  * A recursive mutex is 16 bytes, and all-zero memory is an unlocked one. Fairness, memory order,
  * and when it may be destroyed are as for fl_mutex (fairlead/mutex.h).
@@ -52,15 +52,15 @@ FL_INLINE void fl_rmutex_init(fl_rmutex *_m)
 FL_API void fl_rmutex_destroy(fl_rmutex *m) FL_EXCLUDES(*m);
 
 /*
- * Locks `m`, even if the calling context has locked it already. It blocks the calling context while
- * another context owns `m`, and a cancel does not end the wait. It panics if the caller has locked
- * `m` 2^32 - 1 times already.
+ * Locks `m`, even if the calling context has locked it already. Blocks the calling context while
+ * another context owns `m`; a cancel does not end the wait. Panics if the caller has locked `m`
+ * 2^32 - 1 times already.
  */
 FL_API void fl_rmutex_lock(fl_rmutex *m) FL_ACQUIRE(*m);
 
 /*
- * Locks `m` if no other context owns it. fl_rmutex_lock_until() blocks the calling context until
- * then. Returns:
+ * Locks `m` if no other context owns it, for which fl_rmutex_lock_until() blocks the calling
+ * context. Returns:
  *   0           the caller has locked `m` once more
  *   -EAGAIN     another context owns `m`
  *   -ETIMEDOUT  the deadline passed
@@ -72,15 +72,12 @@ FL_API FL_MUST_CHECK int fl_rmutex_lock_until(fl_rmutex *m, fl_time deadline, fl
     FL_TRY_ACQUIRE(0, *m);
 
 /*
- * Undoes one lock of the calling context. The last unlock frees `m`, and wakes the first waiter or
- * hands `m` over to it. It panics if the calling context does not own `m`.
+ * Undoes one lock of the calling context. The last unlock wakes the first waiter, or hands `m` over
+ * to it. Panics if the calling context does not own `m`.
  */
 FL_API void fl_rmutex_unlock(fl_rmutex *m) FL_RELEASE(*m);
 
-/*
- * Returns how often the calling context has locked `m` and not unlocked it: 0 if it does not own
- * `m`.
- */
+/* Returns how many locks of the calling context are not undone yet: 0 if it does not own `m`. */
 FL_API uint32_t fl_rmutex_depth(const fl_rmutex *m);
 
 /* Panics if the calling context does not own `m`. */

@@ -20,17 +20,16 @@ FL_BEGIN_DECLS
  *     if (rc > 0)
  *             printf("signal %d\n", rc);
  *
- * Call fl_signals_create() first, then start threads and executors. It blocks the signals in the
+ * Call fl_signals_create() before you start threads and executors. It blocks the signals in the
  * calling thread, and new threads inherit that. If any thread leaves a signal unblocked, the signal
  * has its usual effect on the process, and no waiter gets it.
  *
- * Processes that this library starts do not inherit what fl_signals_create() has blocked, so
- * SIGTERM ends a process of fl_process_start(). A program that you start by other means inherits
- * the blocked signals.
+ * Processes that this library starts do not inherit the blocked signals, so SIGTERM ends a process
+ * of fl_process_start(). Programs that you start by other means do.
  *
  * Each signal goes to one waiter. A signal that is sent again before it is taken counts once,
- * unless it is a real-time signal. For a callback instead of a wait, use fl_loop_watch_start() on
- * fl_signals_fd(), and call fl_signals_try_wait() in the callback.
+ * unless it is a real-time signal. For a callback instead of a wait, pass fl_signals_fd() to
+ * fl_loop_watch_start(), and call fl_signals_try_wait() in the callback.
  */
 typedef struct fl_signals fl_signals;
 
@@ -39,8 +38,8 @@ typedef struct fl_signals fl_signals;
  *
  * Returns:
  *   0                 the handle was created
- *   -EINVAL           `n` is 0; or a number is not a signal, or is one that cannot be blocked
- *                     (SIGKILL, SIGSTOP)
+ *   -EINVAL           `n` is 0; or a number is not a signal that can be blocked (not SIGKILL,
+ *                     SIGSTOP)
  *   -EMFILE, -ENFILE  too many descriptors
  *   -ENOMEM           out of memory
  *   -ENOSYS           a sandbox forbids signalfd4()
@@ -48,13 +47,13 @@ typedef struct fl_signals fl_signals;
 FL_API FL_MUST_CHECK int fl_signals_create(fl_signals **s, const int *signals, size_t n);
 
 /*
- * Frees the handle, and unblocks the signals that fl_signals_create() has blocked. A signal that is
- * pending then has its usual effect. Call it in the thread that created `s`, when no context waits.
+ * Frees the handle, and unblocks the signals that fl_signals_create() has blocked. A pending signal
+ * then has its usual effect. Call it in the thread that created `s`, when no context waits.
  */
 FL_API void fl_signals_free(fl_signals *s);
 
 /*
- * Waits for a signal and takes it. It blocks the calling context.
+ * Waits for a signal and takes it. Blocks the calling context.
  *
  * Returns:
  *   > 0         the number of the signal
@@ -76,9 +75,7 @@ FL_INLINE FL_MUST_CHECK int fl_signals_wait(fl_signals *_s)
  */
 FL_API FL_MUST_CHECK int fl_signals_try_wait(fl_signals *s);
 
-/*
- * Returns a descriptor for poll(), which is readable while a signal is pending. The handle owns it.
- */
+/* Returns the handle's descriptor for poll(), which is readable while a signal is pending. */
 FL_API int fl_signals_fd(const fl_signals *s);
 
 FL__SCOPED(fl_signals, fl_signals_free)
