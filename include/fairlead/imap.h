@@ -25,39 +25,39 @@ FL_BEGIN_DECLS
  *             return rc;
  *
  * The arguments come from an array or from a generator (`next` in the config), which may be
- * endless: at most a window of arguments is in progress, from the submit of an argument until its
- * result is returned. Results come in the order of the arguments or, with `unordered`, of
- * completion. After a failure the iteration goes on with the next chunk.
+ * endless, because at most a window of arguments is in progress: submitted, and their results not
+ * returned. Results come in the order of the arguments or, with `unordered`, of completion. After a
+ * failure the iteration goes on with the next chunk.
  *
  * Arguments are copied when they are submitted, and results when they are returned. An array must
- * exist until the iteration has ended or is freed, and its elements stay yours. For an argument of
- * a generator, the type's `drop_arg` runs once, when its result was returned or is no longer
- * needed. A returned result is yours; for the others `drop_result` runs.
+ * exist until the iteration has ended or is freed, and its elements stay yours. A generator's
+ * arguments are the iteration's: the type's `drop_arg` runs once for each. A returned result is
+ * yours; for the others `drop_result` runs.
  *
- * Only one context at a time, even a task of the same executor, may use an iteration.
+ * Only one context at a time may use an iteration, and that may be a task of the same executor.
  */
 typedef struct fl_imap fl_imap;
 
 typedef struct fl_imap_config {
 	/*
-	 * How many arguments one task runs; 0 means 1. A process executor takes fewer if the
-	 * results would not fit into 64 KiB. The results of a chunk come together. If an argument
-	 * fails, those after it in the chunk are not run, and fail with the same error and message.
+	 * How many arguments one task runs; 0 means 1. The results of a chunk come together. If an
+	 * argument fails, those after it in the chunk are not run, and fail with the same error and
+	 * message. A process executor takes smaller chunks if the results would not fit into 64
+	 * KiB.
 	 */
 	size_t chunk;
 	/*
 	 * The most arguments in progress; a chunk is never larger. 0 means 1 MiB of arguments and
-	 * results for each worker, but at least 2 and at most 1,024 chunks for each, and at most
-	 * 16,384 chunks in all. The bytes of an fl_bytes do not count, so set a window if they are
-	 * many.
+	 * results for each worker, but 2 to 1,024 chunks for each, and at most 16,384 in all. The
+	 * contents of an fl_bytes do not count, so set a window if they are large.
 	 */
 	size_t window;
 	bool unordered; /* results come in the order of completion */
 	/*
 	 * The generator, in place of an array. It stores the next argument in `*arg` and returns 1,
-	 * or returns 0 at the end. Any other value ends the iteration after the arguments in
-	 * progress: a negative value is the error, and a value above 1 becomes -EINVAL. It is
-	 * called on the thread that uses the iteration.
+	 * or returns 0 at the end. A negative value ends the iteration with this error after the
+	 * arguments in progress, and a value above 1 with -EINVAL. It is called on the thread that
+	 * uses the iteration.
 	 */
 	int (*next)(void *state, void *arg);
 	void *state;
@@ -65,9 +65,9 @@ typedef struct fl_imap_config {
 	 * After the deadline, or a cancel of the token, the iteration submits nothing more, and
 	 * asks running tasks to stop. It still returns the arguments in progress: with the result
 	 * or error of a task that finished normally, and otherwise with FL_ETASK and the error
-	 * -ETIMEDOUT (deadline) or -ECANCELED (token). When none is left, the calls return
-	 * -ETIMEDOUT or -ECANCELED. `cancel` NULL means no token, not the caller's cancel scope.
-	 * The token must outlive the iteration.
+	 * -ETIMEDOUT (deadline) or -ECANCELED (token). Then the calls return -ETIMEDOUT or
+	 * -ECANCELED. `cancel` NULL means no token, not the caller's cancel scope. The token must
+	 * outlive the iteration.
 	 */
 	fl_time deadline;
 	fl_cancel_token *cancel;
@@ -76,9 +76,9 @@ typedef struct fl_imap_config {
 
 /*
  * Creates an iteration of tasks of `type`, and submits the first chunk. The arguments are the `n`
- * elements of the array `args`; or those of `config->next`, with `args` NULL and `n` 0. `config`
- * may be NULL. The executor must outlive the iteration. The call waits only where
- * fl_executor_submit() or `next` does. Returns:
+ * elements of the array `args`; or those of `config->next`, with `args` NULL and `n` 0. The
+ * executor must outlive the iteration. Waits only where fl_executor_submit() or `next` does.
+ * Returns:
  *   0        `*it` is the new iteration
  *   -ENOMEM  out of memory
  *   -EINVAL  there are both an array and a generator
@@ -89,29 +89,27 @@ FL_API FL_MUST_CHECK int fl_imap_create(fl_imap **it, fl_executor *e, const fl_t
 
 /*
  * Waits for the next result, copies it to `*result`, and stores the index of its argument in
- * `*index`. `result` may be NULL if the result has no size, and `index` may be NULL. If no result
- * of earlier chunks is left, the call submits further chunks, as far as the window allows.
+ * `*index`. `index` may be NULL, and so may `result` if results have no size. If no result of
+ * earlier chunks is left, further chunks are submitted, as far as the window allows.
  *
- * fl_imap_next() and fl_imap_next_until() block the calling context, and a worker meanwhile runs
- * pending tasks of the iteration in its own executor. fl_imap_try_next() never waits for a running
- * task, but on the sequential executor it runs one. Returns:
+ * fl_imap_next() and fl_imap_next_until() block the calling context; a worker of the executor
+ * meanwhile runs pending tasks of the iteration. fl_imap_try_next() never waits for a running task,
+ * but on the sequential executor it runs one. Returns:
  *   0           `*result` is the result of argument `*index`
  *   FL_ETASK    the task of argument `*index` failed or was cancelled: see fl_imap_error().
  *               `*result` is unchanged, unless the task has kept its result (fl_task_keep_result())
  *   -ENODATA    all results were returned
- *   -EAGAIN     only fl_imap_try_next(): there is no result yet, or fl_executor_submit() has
- *               returned -EAGAIN for the next chunk
+ *   -EAGAIN     only fl_imap_try_next(): there is no result yet, or a submit has returned -EAGAIN
  *   -ECANCELED  this wait was cancelled, or the iteration was, by its token
  *   -ETIMEDOUT  the deadline of fl_imap_next_until() passed, or that of the iteration
- *   other       the error of the config's `next`; or an error of fl_executor_submit() for the next
- *               chunk, which the next call submits again
+ *   other       the error of `next`; or of fl_executor_submit() for the next chunk, which the next
+ *               call submits again
  *
- * If its deadline, its token or `next` ends the iteration, the calls return the reason when no
- * argument is in progress any more, and all later calls return it again. After any other error the
- * iteration can go on. After -ETIMEDOUT or -ECANCELED of only this wait, fl_imap_try_next() returns
- * a result or -EAGAIN.
+ * When its deadline, its token or `next` has ended the iteration, all later calls return the
+ * reason. After any other error it can go on. After -ETIMEDOUT or -ECANCELED of only this wait,
+ * fl_imap_try_next() returns a result or -EAGAIN.
  *
- * Memory order: the caller sees what the task wrote.
+ * Memory order: the task happens before the return of its result.
  */
 FL_API FL_MUST_CHECK int fl_imap_next_until(fl_imap *it, size_t *index, void *result, fl_time deadline,
                                             fl_cancel_token *cancel);
@@ -122,19 +120,17 @@ FL_INLINE FL_MUST_CHECK int fl_imap_next(fl_imap *_it, size_t *_index, void *_re
 FL_API FL_MUST_CHECK int fl_imap_try_next(fl_imap *it, size_t *index, void *result);
 
 /*
- * Returns the error of the task for which FL_ETASK was last returned (0: none yet). The values are
- * those of fl_future_error().
+ * Returns the error, as fl_future_error() does, of the task for which FL_ETASK was last returned
+ * (0: none yet).
  */
 FL_API int fl_imap_error(const fl_imap *it);
 
-/*
- * Returns the message of that task, or "" if there is none. It is valid until `it` is used again.
- */
+/* Returns the message of that task, or "" if there is none, until `it` is used again. */
 FL_API const char *fl_imap_message(const fl_imap *it);
 
 /*
  * Frees the iteration. Pending tasks are cancelled. Running tasks are asked to stop, but the call
- * does not wait for them: they go on with their copies of the arguments.
+ * does not wait for them.
  */
 FL_API void fl_imap_free(fl_imap *it);
 

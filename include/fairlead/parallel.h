@@ -12,8 +12,8 @@
 FL_BEGIN_DECLS
 
 /*
- * A parallel loop calls a function for all numbers of a range. The workers of an executor share the
- * range.
+ * A parallel loop calls a function for all numbers of a range, which the workers of an executor
+ * share.
  *
  *     static int scale(void *state, size_t from, size_t to) { for (...) x[i] *= 2; return 0; }
  *
@@ -24,7 +24,7 @@ FL_BEGIN_DECLS
 typedef struct fl_parallel_config {
 	/*
 	 * The most numbers in a call of the body; 0 means that the library chooses. Only between
-	 * two calls does a loop look for a cancel or a failure.
+	 * two calls does a loop notice a cancel or a failure.
 	 */
 	size_t grain;
 	fl_time deadline;        /* of the whole loop; FL_FOREVER means none */
@@ -35,27 +35,26 @@ typedef struct fl_parallel_config {
 
 /*
  * Calls body(state, from, to) for parts of the range from `begin` to `end` - 1, several at a time.
- * Each call processes the numbers from `from` to `to` - 1. Together the calls process each number
- * exactly once, in any order. fl_parallel_for() blocks the calling context until all have returned.
+ * Each call processes the numbers from `from` to `to` - 1. Together they process each number
+ * exactly once, in any order. Blocks the calling context until all have returned.
  *
- * The loop makes at most fl_executor_workers() calls at a time, unless tasks block
- * (fairlead/blocking.h), and no two of them at a time have the same fl_executor_current_worker(). A
- * task of `e` that calls it takes part in the loop. So does a thread that runs no task, unless `e`
- * has only one worker, an initializer, no place left, or no worker yet; then the thread only waits.
+ * At most fl_executor_workers() calls run at a time, unless tasks block (fairlead/blocking.h), and
+ * no two of them have the same fl_executor_current_worker(). A task of `e` that calls
+ * fl_parallel_for() takes part in the loop. So does, usually, a thread that runs no task, unless
+ * `e` has only one worker or an initializer.
  *
  * The calls have a cancel scope, which is cancelled at the deadline and with `cancel`. A call fails
- * if it returns another value than 0, except -ECANCELED after a cancel of its scope. When a call
- * fails, no further calls begin, but others may still be running. Returns:
- *   0           all calls have returned 0, or the range is empty
- *   FL_ETASK    a call failed; no further call began once the loop had learned of it
- *   -ETIMEDOUT  the deadline passed, and some calls were not begun, or returned -ECANCELED
- *   -ECANCELED  the loop or its executor was cancelled, and some calls were not begun, or returned
- *               -ECANCELED
- *   -ENOTSUP    the executor's tasks do not see the caller's memory (no FL_CAP_BY_REFERENCE)
- *   other       an error of fl_executor_submit()
+ * if it returns another value than 0, except -ECANCELED after a cancel of its scope. Then no
+ * further calls begin, but others may still be running. Returns:
+ *   0                       all calls have returned 0, or the range is empty
+ *   FL_ETASK                a call failed
+ *   -ETIMEDOUT, -ECANCELED  the deadline passed, or the loop or its executor was cancelled, and
+ *                           some calls were not begun, or returned -ECANCELED
+ *   -ENOTSUP                the executor's tasks do not see the caller's memory (no
+ *                           FL_CAP_BY_REFERENCE)
+ *   other                   an error of fl_executor_submit()
  *
- * Memory order: the calls see what the caller wrote before. After the return, the caller sees what
- * the calls wrote.
+ * Memory order: what the caller wrote before happens before the calls, and these before the return.
  */
 FL_API FL_MUST_CHECK int fl_parallel_for(fl_executor *e, size_t begin, size_t end,
                                          int (*body)(void *state, size_t from, size_t to), void *state,
@@ -63,21 +62,18 @@ FL_API FL_MUST_CHECK int fl_parallel_for(fl_executor *e, size_t begin, size_t en
 
 /* A reduction says how to compute the value of a part, and how to combine two values. */
 typedef struct fl_reduction {
-	/*
-	 * The size of a value in bytes, up to FL_REDUCTION_MAX. Values are aligned as max_align_t.
-	 */
+	/* The size of a value in bytes, up to FL_REDUCTION_MAX, aligned as max_align_t. */
 	size_t size;
 	/* The value of an empty part, which changes nothing when it is combined with another. */
 	const void *identity;
 	/*
-	 * Adds the numbers `from` to `to` - 1 to `*value`, which is a copy of `identity` in the
-	 * first call of a part, and then covers the part's numbers before `from`. Returns 0, or an
-	 * error.
+	 * Adds the numbers `from` to `to` - 1 to `*value`: a copy of `identity` or the value of the
+	 * part's numbers before `from`. Returns 0, or an error.
 	 */
 	int (*body)(void *state, size_t from, size_t to, void *value);
 	/*
-	 * Combines the values of two neighbouring parts: `*left`, where the result is stored, and
-	 * `*right`, of the part that follows. It must be associative, but need not be commutative.
+	 * Stores the combined value of two neighbouring parts in `*left`; the part of `*right`
+	 * follows. It must be associative, but need not be commutative.
 	 */
 	void (*combine)(void *state, void *left, const void *right);
 } fl_reduction;
@@ -100,27 +96,26 @@ FL_API FL_MUST_CHECK int fl_parallel_reduce(fl_executor *e, size_t begin, size_t
                                             void *state, void *value, const fl_parallel_config *config);
 
 /*
- * Fork and join: calls f(a) on the calling thread, and g(b) after it. If the caller is on a worker
- * of a thread executor, an idle worker may steal g(b) and run it at the same time. Blocks the
- * calling context until both have returned, even after a cancel.
+ * Forks and joins: calls f(a) on the calling thread, and g(b) after it. However, an idle worker may
+ * steal g(b) and run it at the same time, if the caller is on a worker of a thread executor. Blocks
+ * the calling context until both have returned, even after a cancel.
  *
  *     rc = fl_parallel_invoke(sort, &left, sort, &right);     // in sort(), for the two halves
  *
  * If f fails, g is not called or, if it runs, its cancel scope is cancelled. If g fails, f goes on.
  *
- * While g runs on another worker, the waiting thread may run parts of g (calls that g has forked),
- * and nothing else. So the caller may hold a lock that neither f nor g needs. f and g must not wait
- * for each other, and must not leave by longjmp() or pthread_exit().
+ * While the caller waits for g, it runs parts of g (calls that g has forked) and nothing else, so
+ * it may hold a lock that neither f nor g needs. f and g must not wait for each other, and must not
+ * leave by longjmp() or pthread_exit().
  *
- * Wherever g runs, it is a part of the caller's task: it has the caller's cancel scope and
- * fl_executor_current().
+ * Wherever g runs, it has the caller's cancel scope and fl_executor_current().
  *
  * Calls may be nested to any depth, but only the outer 512 can be stolen from. Returns:
  *   0      f and g have returned 0
  *   other  what f returned, if that is not 0, and otherwise what g returned
  *
- * Memory order: g sees what was written before the call. After the return, the caller sees what
- * both wrote.
+ * Memory order: what was written before the call happens before g, and both functions before the
+ * return.
  */
 static inline FL_MUST_CHECK int fl_parallel_invoke(int (*_f)(void *), void *_a, int (*_g)(void *), void *_b)
 {
@@ -146,9 +141,8 @@ static inline FL_MUST_CHECK int fl_parallel_invoke(int (*_f)(void *), void *_a, 
 }
 
 /*
- * Calls f for each of the `n` elements of the array `states`, of `size` bytes each, and waits for
- * all calls. Idle workers may steal calls, as in fl_parallel_invoke(); otherwise they are made in
- * the order of the array.
+ * Calls f for each of the `n` elements of the array `states`, of `size` bytes each, in order, and
+ * waits for all calls. Idle workers may steal calls, as in fl_parallel_invoke().
  *
  *     struct node children[MAX];                          // a search: a state for each move
  *     size_t n = moves_of(node, children);
