@@ -30,15 +30,14 @@ FL_BEGIN_DECLS
  *
  * A server shares a region (fairlead/shm.h) at a path, and clients connect. Then both have the
  * region, and each has one end of a pipe (fairlead/pipe.h), which also tells when the other side
- * has ended. The path is that of a Unix socket, or an abstract name, which begins with '@'. Threads
- * and fibers may wait in these functions, and no loop is needed. docs/guide/two-programs.md is an
- * introduction.
+ * has ended. The path is that of a Unix socket, or an abstract name, which begins with '@'.
+ * docs/guide/two-programs.md is an introduction.
  *
  * If a server is killed, clients keep the region, and a new server can use the path.
  *
  * Checks
  *
- * Before the sides meet, they check, in this order:
+ * Before the sides meet, they check in this order:
  *
  *   1.  The mode of the file decides which users may connect.
  *   2.  The other side must run as the same effective user, or as one of `users`. The user 65534 is
@@ -51,10 +50,8 @@ FL_BEGIN_DECLS
  *
  * A hostile peer can change all bytes of the region at any time. Functions of this library then
  * return errors or wrong values, or wait for longer, but no access leaves the region, and the peer
- * reads nothing else of this process (docs/security.md).
- *
- * No client can delay another. However, clients that do not read the region's descriptor count
- * against the user's limit (-ETOOMANYREFS).
+ * reads nothing else of this process (docs/security.md). No client can delay another. However,
+ * clients that do not read the region's descriptor count against the user's limit (-ETOOMANYREFS).
  */
 typedef struct fl_endpoint fl_endpoint;
 
@@ -79,13 +76,11 @@ typedef struct fl_endpoint_config {
 } fl_endpoint_config;
 
 /*
- * Creates an endpoint at `path`, and stores it in `*o`. fl_listener_open_unix() (fairlead/net.h)
- * says how the file is made and replaced, and fl_endpoint_free() removes it, unless another file
- * has replaced it. Returns:
+ * Creates an endpoint at `path`. fl_listener_open_unix() (fairlead/net.h) says how the file is made
+ * and replaced, and fl_endpoint_free() removes it, unless another file has replaced it. Returns:
  *   0              the endpoint was created
  *   -EADDRINUSE    the path is in use, or just being opened
- *   -ENAMETOOLONG  the path is longer than 107 bytes, or the name of the type longer than
- *                  FL_ENDPOINT_TYPE_MAX
+ *   -ENAMETOOLONG  the path is longer than 107 bytes, or `item_type` than FL_ENDPOINT_TYPE_MAX
  *   -EINVAL, -ENOTSOCK, -ENOENT, -ENOTDIR, -EACCES, -EROFS, other
  *                  the path or the mode cannot be used: see fl_listener_open_unix()
  *   -EMFILE, -ENFILE, -ENOMEM
@@ -95,15 +90,14 @@ FL_API FL_MUST_CHECK int fl_endpoint_create(fl_endpoint **o, const char *path, c
 
 /*
  * Closes and frees the endpoint. No context may be in an accept. Clients that were not accepted
- * fail to connect; regions and pipes of accepted clients stay. In a forked child the call closes
- * only the child's descriptor, and leaves the file.
+ * fail to connect; regions and pipes of accepted clients stay. In a forked child, the file stays.
  */
 FL_API void fl_endpoint_free(fl_endpoint *o);
 
 /*
  * Waits for the next client, passes the region to it, and stores this side's end of the pipe in
- * `*pipe`, or closes that end if `pipe` is NULL. Blocks the calling context. Several threads may
- * call it at the same time, also in forked children.
+ * `*pipe`, or closes that end if `pipe` is NULL. Blocks the calling context. Several threads and
+ * forked children may call it at the same time.
  *
  * Clients that the checks refuse, or that have ended, are skipped. If a client refuses the server,
  * calls on the pipe return -EPIPE.
@@ -111,10 +105,9 @@ FL_API void fl_endpoint_free(fl_endpoint *o);
  * Returns:
  *   0                       a client was accepted
  *   -ETIMEDOUT, -ECANCELED  the deadline passed, or the wait was cancelled
- *   -EMFILE, -ENFILE        too many descriptors are open. The client waits for the next call
+ *   -EMFILE, -ENFILE        too many descriptors. The client waits for the next call
  *   -ENOMEM                 out of memory. The client's connect may fail
- *   -ETOOMANYREFS           too many descriptors of this user were sent and not yet received. The
- *                           client's connect fails
+ *   -ETOOMANYREFS           see "Codes" in fairlead/defs.h. The client's connect fails
  */
 FL_API FL_MUST_CHECK int fl_endpoint_accept_until(fl_endpoint *o, fl_pipe **pipe, fl_time deadline,
                                                   fl_cancel_token *cancel);
@@ -123,21 +116,20 @@ FL_INLINE FL_MUST_CHECK int fl_endpoint_accept(fl_endpoint *_o, fl_pipe **_pipe)
 	return fl_endpoint_accept_until(_o, _pipe, FL_FOREVER, NULL);
 }
 
-/* Returns the descriptor of the endpoint, which still owns it. POLLIN means that a client waits. */
+/* Returns the endpoint's descriptor, for poll(). POLLIN means that a client waits. */
 FL_API int fl_endpoint_fd(const fl_endpoint *o);
 
 /*
- * Connects to the endpoint at `path`, makes the checks, attaches the region and stores it in
- * `*region`, and stores this side's end of the pipe in `*pipe`. Pass NULL for what you do not want.
- * Blocks the calling context until the server accepts, but does not wait for the endpoint to
- * appear. Returns:
+ * Connects to the endpoint at `path`, makes the checks, and stores the region in `*region` and this
+ * side's end of the pipe in `*pipe`. Pass NULL for what you do not want. Blocks the calling context
+ * until the server accepts, but does not wait for the endpoint to appear. Returns:
  *   0                       the client is connected
  *   -ENOENT                 there is no such file
  *   -ECONNREFUSED           there is no server: it has ended, or does not listen yet
  *   -ENOTSOCK, -EPROTOTYPE  the file is not a socket, or the socket is of another kind
- *   -EACCES                 the mode of the file forbids the connect, or one side does not allow
- *                           the user of the other side
- *   -EPROTO                 the server has items of another type, version or size; it has no
+ *   -EACCES                 the mode of the file forbids the connect, or one side refuses the
+ *                           other's user
+ *   -EPROTO                 the server's items have another type, version or size; it has no
  *                           region, and `region` is not NULL; or it has a region, and is in another
  *                           PID namespace
  *   -EBADMSG                what has come is not a message of an endpoint
@@ -148,7 +140,7 @@ FL_API int fl_endpoint_fd(const fl_endpoint *o);
  *   -ENAMETOOLONG, -EINVAL  the path is NULL, "" or too long, or the name of the type is too long
  *   -ETIMEDOUT, -ECANCELED, -EMFILE, -ENFILE, -ENOMEM
  *                           see "Codes" in fairlead/defs.h
- *   other                   an error of the system, such as one for the path
+ *   other                   an error of the system
  *
  * If a check other than that of the mode fails, the log has the reason.
  */

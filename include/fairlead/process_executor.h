@@ -31,60 +31,53 @@ FL_BEGIN_DECLS
  * A task must be registered (FL_TASK). In a task, fl_executor_current() runs a nested task at once,
  * on the worker's stack. A submit to it returns -EOVERFLOW when little of that stack is left.
  *
- * A task is started at most once, unless its type declares `max_attempts`, or it damages the memory
- * that its worker shares with this process before it ends the worker.
- *
- * What a task prints is written when the task or, in a map, its chunk has ended.
+ * A task is started at most once, unless its type declares `max_attempts`, or the worker damages
+ * memory before it dies. What a task prints is written when the task or, in a map, its chunk has
+ * ended.
  *
  * Workers
  *
  * A worker is a daemon of the fork server (fairlead/process.h). It is started when a task needs it,
  * runs one task at a time, and ends with this process at the latest. It costs about 525 KiB of
- * shared memory, and four descriptors of this process. A worker cannot harm the executor, whatever
- * it writes (docs/security.md).
+ * shared memory, and four descriptors of this process. It cannot harm the executor, whatever it
+ * writes (docs/security.md).
  *
- * A worker has the attributes (fairlead/process.h) of the thread that made the first submit, and
- * later changes that the C library makes for all threads, such as setuid(). Other later changes,
- * for example of namespaces or cgroup, are not noticed. Free the executor before this process drops
- * privileges ("The fork server" in fairlead/process.h).
+ * A worker has the attributes (fairlead/process.h) of the thread that made the first submit, with
+ * later changes that the C library makes for all threads, such as setuid(). Free the executor
+ * before this process drops privileges ("The fork server" in fairlead/process.h).
  *
  * Memory of a worker
  *
  * `memory_max` in the config limits the heap and the stacks of a worker that are resident (RssAnon
- * in /proc/PID/status), but not files, regions and other shared memory.
+ * in /proc/PID/status), but not files, regions and other shared memory. In a map each chunk then
+ * has one element.
  *
- * - A worker that has more after a task is replaced before its next task, and tasks that were
- *   waiting for it run in another worker. It looks at most once in 2 ms, so short tasks may run in
- *   between.
+ * - A worker that has more after a task is replaced before its next task or, as the library looks
+ *   at most once in 2 ms, a few short tasks later.
  * - A task that has run for 10 ms or more, and whose worker has more than twice `memory_max`, is
- *   ended within about 20 ms. Only this task fails, with -ENOMEM, and it is not tried again
- *   (`max_attempts`).
- * - In a map each chunk has one element.
- * - A worker that has more than `memory_max` before its first task counts as a failed start or,
- *   after an initializer, as a failure of the initializer ("Failed starts" below).
+ *   ended within about 20 ms. Only this task fails, with -ENOMEM, and it is not tried again.
+ * - A worker that has more before its first task counts as a failed start or, after an initializer,
+ *   as a failure of the initializer.
  *
  * Signals
  *
- * A worker blocks the signals that the creator of the executor blocks, except those of faults, such
- * as SIGSEGV, and those that fl_signals_create() has blocked. Ctrl-C and SIGTERM do not end a
- * worker, so that its parent decides ("Signals" in docs/in-your-process.md). A program that a task
- * executes has the default actions. Workers and such programs ignore what this process ignores.
+ * Ctrl-C and SIGTERM do not end a worker, so that its parent decides ("Signals" in
+ * docs/in-your-process.md). A program that a task executes has the default actions. Workers and
+ * such programs ignore what this process ignores.
  *
  * Death of a worker
  *
  * If a worker dies, the task that it ran fails with -EOWNERDEAD and a message such as "worker 4711
  * (name-0) killed by SIGSEGV", which also says if the task has most likely used a pointer of this
- * process. In a map the elements before it in its chunk keep their results. Tasks that the worker
- * had not started run on other workers, and a new worker replaces the dead one.
+ * process. A new worker replaces the dead one ("What a death costs" in docs/guide/processes.md).
  *
  * Deadlines
  *
  * A task that still runs `grace_period` after its deadline is killed with its worker, and fails
  * with -ETIMEDOUT; or with -EPERM, if this process may not kill the worker.
  *
- * A worker that is stopped (SIGSTOP) keeps its task, until SIGCONT continues the worker, or a
- * deadline, `task_timeout` or fl_executor_terminate() kills it. A join of the executor waits for
- * it.
+ * A worker that is stopped (SIGSTOP) keeps its task until it continues, or until a deadline,
+ * `task_timeout` or fl_executor_terminate() kills it.
  *
  * Failed starts
  *
@@ -96,7 +89,7 @@ FL_BEGIN_DECLS
  * The executor breaks (-ENOTRECOVERABLE) if the initializer fails. If no other worker takes tasks,
  * it also breaks in two cases:
  *
- * - The initializer ends its worker ten times in a row, and none of these ends is a SIGKILL from
+ * - The initializer ends its worker ten times in a row, each time other than by a SIGKILL from
  *   outside.
  * - Ten starts in a row fail with an error that is permanent: this program cannot be executed
  *   (-ENOENT, -ENOTDIR, -EACCES, -ELOOP, -ENOEXEC, -ENOTSUP), or the system lacks memfd_create() or
@@ -105,9 +98,8 @@ FL_BEGIN_DECLS
  * Threads
  *
  * A future's callbacks, and the hook `drop_arg` of its task, run on the executor's own thread, or
- * on the thread that ends the executor or cancels the task before it has started. They must not
- * wait for tasks of the same executor. The hook `drop_result` runs on the thread that frees the
- * future.
+ * on the thread that ends the executor or cancels the pending task. They must not wait for tasks of
+ * the same executor. The hook `drop_result` runs on the thread that frees the future.
  */
 
 /*
@@ -119,28 +111,28 @@ FL_BEGIN_DECLS
  * Returns:
  *   0         the executor was created
  *   -ENOMEM   out of memory
- *   -ENOTSUP  this process has no fork server yet, and cannot make one by executing this program
- *             ("Preparing the program" in fairlead/process.h); or `memory_max` is set, and
- *             /proc/PID/statm cannot be read. The log says which
- *   -EINVAL   the config has more than FL_WORKERS_MAX workers, more than FL_REGIONS_MAX regions, or
- *             a negative `max_tasks` or time, or sets `workers_max` or `stack_size`; or
- *             fl_thread_executor_create() would refuse the initializer
+ *   -ENOTSUP  this process cannot make a fork server by executing this program ("Preparing the
+ *             program" in fairlead/process.h), or `memory_max` is set, and /proc/PID/statm cannot
+ *             be read. The log says which
+ *   -EINVAL   the config has more than FL_WORKERS_MAX workers or FL_REGIONS_MAX regions, has a
+ *             negative `max_tasks` or time, sets `workers_max` or `stack_size`, or has an
+ *             initializer that fl_thread_executor_create() would refuse
  *   -ENOENT   the initializer is not registered
  *   -EEXIST   another task has the initializer's name
  *
  * A submit to a process executor may also return:
- *   -ENOENT           the task is not registered here under its name
- *   -EEXIST           another task is registered under its name: see fl_task_register()
- *   -EAGAIN           the executor's own thread cannot be started
- *   -EMFILE, -ENFILE  too many descriptors to open two for the executor's own thread
- *   -ENOSPC           the user's limit of watched descriptors is reached
- *   -ENOSYS           a sandbox forbids eventfd() or epoll_create1()
+ *   -ENOENT  the task is not registered here under its name
+ *   -EEXIST  another task is registered under its name: see fl_task_register()
+ *   -EAGAIN  the executor's own thread cannot be started
+ *   -EMFILE, -ENFILE, -ENOSPC
+ *            see "Codes" in fairlead/defs.h
+ *   -ENOSYS  a sandbox forbids eventfd() or epoll_create1()
  */
 FL_API FL_MUST_CHECK int fl_process_executor_create(fl_executor **e, const fl_executor_config *config);
 
 /*
- * Stores the process ids of the workers in `pids`, at most `room` of them, and returns the number
- * of workers. For another kind of executor it returns 0.
+ * Stores up to `room` process ids of workers in `pids`, and returns the number of workers, or 0 for
+ * another kind of executor.
  */
 FL_API size_t fl_process_executor_pids(const fl_executor *e, int *pids, size_t room);
 
