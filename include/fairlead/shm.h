@@ -31,12 +31,12 @@ FL_BEGIN_DECLS
  *
  * Deaths, stops and damage
  *
- * If a process is killed, the region stays valid, no allocation waits for the dead one, and its
+ * If a process is killed, the region stays valid, no allocation waits for the dead process, and its
  * blocks stay allocated until another process frees them. If a process is stopped (SIGSTOP) inside
- * a call on an object in shared memory (fl_shm_...), calls of other processes on that object block
- * until it continues or is killed, with few exceptions (docs/guide/dead-owners.md). If another
- * process overwrites an object or the region, functions return an error or a wrong value, or block
- * as they do for a stopped process. They never access memory outside the object or region.
+ * a call on an object in shared memory (fl_shm_...), calls of other processes on that object
+ * usually block until it continues or is killed (docs/guide/dead-owners.md). If a process
+ * overwrites an object or the region, functions return errors or wrong values, or block, but never
+ * access memory outside of it.
  *
  * Processes, fork and limits
  *
@@ -58,52 +58,44 @@ typedef uint64_t fl_shm_offset;
 #define FL_SHM_SIZE_MAX (UINT64_C(511) << 30)
 
 /*
- * Makes a region from which `size` bytes, rounded up to pages, can be allocated. All of it is
- * zeroed, which takes about a second for 4 GiB. Returns:
+ * Makes a region from which `size` bytes, rounded up to pages, can be allocated. It is zeroed,
+ * which takes about a second for 4 GiB. Returns:
  *   0                 the region was made
  *   -EINVAL           `size` is 0
  *   -EFBIG            `size` is above FL_SHM_SIZE_MAX, the address space, or RLIMIT_FSIZE
- *   -ENOMEM           `size` is above what the machine or the control group has left, or above
- *                     RLIMIT_AS
+ *   -ENOMEM           `size` is above what the machine or the control group has left, or RLIMIT_AS
  *   -EMFILE, -ENFILE  too many descriptors
- *   -ENOSYS           the system has no memfd_create(), or a sandbox forbids it or fallocate()
+ *   -ENOSYS           memfd_create() is missing, or a sandbox forbids it or fallocate()
  */
 FL_API FL_MUST_CHECK int fl_shm_create(fl_shm **region, size_t size);
 
 /*
- * Maps the region of the descriptor `fd` into this process. The handle keeps a duplicate of `fd`,
- * and `fd` stays the caller's. The mapping is read-only if the descriptor is, or after
- * fl_shm_seal(). Returns:
+ * Maps the region of the descriptor `fd`, of which the handle keeps a duplicate. The mapping is
+ * read-only if the descriptor is, or after fl_shm_seal(). After -EPERM, -EBADMSG, -EPROTONOSUPPORT
+ * and -EPROTO the log has the reason. Returns:
  *   0                 the region is mapped
  *   -EBADF            `fd` is not open
- *   -EPERM            the memory is not sealed against shrinking; a file never is
+ *   -EPERM            the memory is not sealed against shrinking, as files never are
  *   -EBADMSG          fl_shm_create() has not made the memory, or not in this size
  *   -EPROTONOSUPPORT  a version of Fairlead with another layout has made the region
- *   -EPROTO           its maker has another word size, PID namespace, or layout of locks in the C
- *                     library
+ *   -EPROTO           its maker has another word size, PID namespace, or layout of locks
  *   -EACCES           `fd` is write-only
  *   -EMFILE           too many descriptors
  *   -ENOMEM           out of memory
- *
- * After -EPERM, -EBADMSG, -EPROTONOSUPPORT and -EPROTO the log has the reason.
  */
 FL_API FL_MUST_CHECK int fl_shm_attach(fl_shm **region, int fd);
 
 /* Unmaps the region and closes its descriptor. Other processes keep their mappings. */
 FL_API void fl_shm_free(fl_shm *region);
 
-/*
- * Returns the descriptor of the region, to be passed to another process. The region owns it, and it
- * is close-on-exec.
- */
+/* Returns the region's descriptor, which is close-on-exec, to be passed to another process. */
 FL_API int fl_shm_fd(const fl_shm *region);
 
 /* Returns how many bytes can be allocated in all. */
 FL_API size_t fl_shm_size(const fl_shm *region);
 
 /*
- * Makes all later attaches read-only, forever. Existing mappings stay as they are. The call may be
- * repeated. Returns:
+ * Makes all later attaches read-only, forever. Existing mappings stay as they are. Returns:
  *   0        the region is sealed
  *   -EPERM   the descriptor is not writable, or other seals forbid this seal
  *   -EINVAL  the system is older than Linux 5.1
@@ -111,16 +103,16 @@ FL_API size_t fl_shm_size(const fl_shm *region);
 FL_API FL_MUST_CHECK int fl_shm_seal(fl_shm *region);
 
 /*
- * Returns whether this process may write to the region. If it may not, you can still use offsets
- * and the root, read blocks, and get an fl_shm_value. Writes, and most calls on objects in the
- * region, raise SIGSEGV.
+ * Returns whether this process may write to the region. Otherwise you can only use offsets and the
+ * root, read blocks, and get an fl_shm_value. Writes, and most calls on objects in the region,
+ * raise SIGSEGV.
  */
 FL_API bool fl_shm_is_writable(const fl_shm *region);
 
 /*
  * Allocates a block of at least `size` bytes, and returns its address, a multiple of 64. A block
- * takes a multiple of 256 bytes. fl_shm_block_alloc() zeroes it, and fl_shm_block_alloc_raw() does
- * not. It searches for free memory, at worst through all blocks. Returns:
+ * takes a multiple of 256 bytes. fl_shm_block_alloc() zeroes it. Both search for free memory, at
+ * worst through all blocks. Returns:
  *   a pointer  the block
  *   NULL       no free block is that large, or `region` is read-only; or, with an error in the log,
  *              the region is damaged, or a stopped process has kept the allocator for ten seconds
@@ -135,19 +127,18 @@ FL_INLINE FL_MUST_CHECK void *fl_shm_block_alloc(fl_shm *_region, size_t _size)
 }
 
 /*
- * Frees a block, which any process may have allocated; NULL has no effect. It panics if no block
- * can begin at `block`, or if the region is read-only in this process. A free of an address at
- * which no block begins, such as a second free, only logs an error, unless a new block has been
- * allocated there: then it frees the new block.
+ * Frees a block, which any process may have allocated; NULL has no effect. Panics if no block can
+ * begin at `block`, or if the region is read-only. A second free only logs an error, unless a new
+ * block has been allocated there: then it frees the new block.
  */
 FL_API void fl_shm_block_free(fl_shm *region, void *block);
 
-/* Returns the offset of an address in the blocks of `region`, or 0 if the address is elsewhere. */
+/* Returns the offset of an address in the blocks of `region`, or 0 if it is elsewhere. */
 FL_API fl_shm_offset fl_shm_offset_of(const fl_shm *region, const void *address);
 
 /*
  * Returns the address of `offset`, or NULL unless `offset` is a multiple of 8 and `size` bytes from
- * there lie in the region's blocks. It does not check that they are allocated.
+ * there lie in the region's blocks, allocated or not.
  */
 FL_API void *fl_shm_at(const fl_shm *region, fl_shm_offset offset, size_t size);
 
@@ -162,7 +153,7 @@ FL_API void *fl_shm_at(const fl_shm *region, fl_shm_offset offset, size_t size);
  * Sets the root, by which other processes find the contents of the region. 0 means none. Returns:
  *   0        the root is set
  *   -EINVAL  `root` is outside the blocks, or is not a multiple of 8
- *   -EROFS   the region is read-only in this process
+ *   -EROFS   the region is read-only
  *
  * Memory order: release. fl_shm_root() acquires.
  */

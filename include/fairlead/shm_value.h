@@ -18,16 +18,14 @@ FL_BEGIN_DECLS
  *     int rc = shared_totals_set(t, now);
  *     rc = shared_totals_update(t, add_one, arg); // int add_one(struct totals *t, void *arg)
  *
- * If a process is killed while it changes the value, all of the value has changed, or nothing. The
- * type must have no pointers.
+ * If a process is killed while it changes the value, all of it has changed, or nothing. The type
+ * must have no pointers.
  *
- * An update calls the function with a copy of the value, and then stores the copy. It holds no lock
+ * An update calls the function with a copy of the value, and stores the copy. It holds no lock
  * meanwhile, so if the value has changed by then, the update begins again. If the function does not
- * return 0, the update stores nothing and returns that result; otherwise it returns what
- * fl_shm_value_set() returns.
+ * return 0, the update stores nothing and returns that result.
  *
- * Memory order: what was written before a set happens before the return of a get that gets its
- * value.
+ * Memory order: a set happens before the return of a get that gets its value.
  */
 typedef struct fl_shm_value {
 	uint64_t lock_[5];
@@ -38,16 +36,16 @@ FL__ASSERT_SIZE(fl_shm_value, 48);
 
 /*
  * Copies the value to `*value`, and returns the count of changes, for fl_shm_value_set_if(). It
- * takes no lock, and works in a read-only region. Two copies of `size` bytes must follow `v`, each
- * rounded up to a multiple of 8, as FL_SHM_VALUE_OF lays them out.
+ * takes no lock, and works in a read-only region. `v` must be laid out as by FL_SHM_VALUE_OF: two
+ * copies of `size` bytes follow it, each rounded up to a multiple of 8.
  */
 FL_API uint32_t fl_shm_value_get(const fl_shm_value *v, void *value, size_t size);
 
 /*
  * Sets the value. Waits for other sets of the value, for ten seconds at most. Returns:
  *   0           the value is set
- *   -ETIMEDOUT  another set has lasted ten seconds, because its process is stopped (SIGSTOP), or
- *               the memory is damaged
+ *   -ETIMEDOUT  another set has lasted ten seconds: its process is stopped (SIGSTOP), or the memory
+ *               is damaged
  *   -EBADMSG    the memory is damaged
  */
 FL_API FL_MUST_CHECK int fl_shm_value_set(fl_shm_value *v, const void *value, size_t size);
@@ -56,7 +54,7 @@ FL_API FL_MUST_CHECK int fl_shm_value_set(fl_shm_value *v, const void *value, si
  * Sets the value as fl_shm_value_set() does, unless it has changed since the get that returned
  * `changes`. Returns:
  *   0           the value is set
- *   -ESTALE     the value has changed since that get
+ *   -ESTALE     the value has changed
  *   -ETIMEDOUT  another set has lasted ten seconds
  *   -EBADMSG    the memory is damaged
  */
@@ -112,8 +110,7 @@ FL_API FL_MUST_CHECK int fl_shm_value_set_if(fl_shm_value *v, uint32_t changes, 
  *     accounts_at(&a, to)->balance += amount;
  *
  * The functions do not lock the mutex. Several threads may call them at the same time, except
- * create, attach and destroy. The length cannot change, whatever another process writes to the
- * region.
+ * create, attach and destroy.
  */
 typedef struct fl_shm_array {
 	fl_shm *region_;
@@ -127,9 +124,9 @@ typedef struct fl_shm_array {
  *   0           the array was made
  *   -EINVAL     `n` or `item_size` is 0
  *   -ENOMEM     the region has no free block that is large enough
- *   -EROFS      the region is read-only in this process
+ *   -EROFS      the region is read-only
  *   -EBADMSG    the region is damaged
- *   -ETIMEDOUT  the region's allocator was not available for ten seconds
+ *   -ETIMEDOUT  the allocator was not available for ten seconds
  */
 FL_API FL_MUST_CHECK int fl_shm_array_create(fl_shm_array *a, fl_shm *region, size_t item_size, size_t n);
 
@@ -140,10 +137,7 @@ FL_API FL_MUST_CHECK int fl_shm_array_create(fl_shm_array *a, fl_shm *region, si
  */
 FL_API FL_MUST_CHECK int fl_shm_array_attach(fl_shm_array *a, fl_shm *region, fl_shm_offset offset, size_t item_size);
 
-/*
- * Frees the array, which no context may use any more. A second destroy, through another handle, is
- * a bug, as a second fl_shm_block_free() is.
- */
+/* Frees the array, which no context may use any more, once for all handles. */
 FL_API void fl_shm_array_destroy(fl_shm_array *a);
 
 /* Returns the offset of the array in its region, for fl_shm_array_attach(). */
@@ -153,8 +147,8 @@ FL_API fl_shm_offset fl_shm_array_offset(const fl_shm_array *a);
 FL_API size_t fl_shm_array_length(const fl_shm_array *a);
 
 /*
- * Returns the address of the item `i`. `item_size` must be that of the array. Panics if `i` is too
- * large. It orders no memory accesses.
+ * Returns the address of the item `i`, of the array's `item_size`. Panics if `i` is too large. It
+ * orders no memory accesses.
  */
 FL_API void *fl_shm_array_at(const fl_shm_array *a, size_t i, size_t item_size);
 

@@ -18,7 +18,7 @@ FL_BEGIN_DECLS
  *     rc = fl_thread_start(&t, download, &file, &(fl_thread_config){ .name = "download" });
  *     rc = fl_thread_join_until(t, &result, fl_after(FL_S(10)), NULL);
  *
- * Join or detach each thread exactly once. That frees the handle. Only one context at a time may
+ * Join or detach each thread exactly once, which frees the handle. Only one context at a time may
  * use a handle.
  */
 typedef int fl_thread_function(void *arg);
@@ -32,36 +32,35 @@ typedef struct fl_thread_config {
 	 */
 	const char *name;
 	/*
-	 * In bytes, raised to the system's minimum. 0 means the default of glibc or, with other C
+	 * In bytes, raised to the system's minimum. 0 means glibc's default or, with other C
 	 * libraries, 1 MiB.
 	 */
 	size_t stack_size;
 	/*
-	 * Block all signals in the thread except SIGSEGV, SIGBUS, SIGFPE, SIGILL, SIGTRAP and
-	 * SIGSYS. If false, the thread inherits the caller's signal mask.
+	 * Block all signals in the thread except those of faults, such as SIGSEGV. If false, the
+	 * thread inherits the caller's signal mask.
 	 */
 	bool block_signals;
 	uintptr_t more_[4];
 } fl_thread_config;
 
 /*
- * Starts a thread that runs `function(arg)`, and stores its handle in `*t`. `config` may be NULL.
- * Returns:
+ * Starts a thread that runs `function(arg)`, and stores its handle in `*t`. Returns:
  *   0        the thread runs
  *   -ENOMEM  out of memory
  *   -EAGAIN  the system has no more threads, or no memory for the stack; or a sandbox forbids
  *            clone3()
  *   -EINVAL  the system refuses the stack size
  *
- * Memory order: the function sees what the caller wrote before the call.
+ * Memory order: the call happens before the function.
  */
 FL_API FL_MUST_CHECK int fl_thread_start(fl_thread **t, fl_thread_function *function, void *arg,
                                          const fl_thread_config *config);
 
 /*
  * Waits until the thread has ended, and frees the handle. Stores the result of the function in
- * `*result`, unless `result` is NULL; it is -ECANCELED if the function left by pthread_exit() or
- * pthread_cancel().
+ * `*result`, unless `result` is NULL: -ECANCELED if the function left by pthread_exit() or
+ * pthread_cancel(). Blocks the calling context, except fl_thread_try_join().
  *
  *     int result, rc = fl_thread_join(t, &result);
  *     if (rc == 0)
@@ -70,13 +69,12 @@ FL_API FL_MUST_CHECK int fl_thread_start(fl_thread **t, fl_thread_function *func
  * Returns:
  *   0           the thread has ended, and the handle is freed
  *   -EAGAIN     only fl_thread_try_join(): the thread is alive
- *   -ECANCELED  the wait was cancelled; the thread can be joined again
- *   -ETIMEDOUT  the deadline passed; the thread can be joined again
+ *   -ECANCELED  the wait was cancelled, and the thread can be joined again
+ *   -ETIMEDOUT  the deadline passed, and the thread can be joined again
  *   -EDEADLK    the caller is the thread itself
  *
- * The first two functions block the calling context while the thread is alive. Once it is not, all
- * three still wait, whatever the deadline, for the destructors of its thread-specific data
- * (pthread_key_create()).
+ * All three wait, whatever the deadline, while the destructors of the thread's pthread_key_create()
+ * data run.
  */
 FL_API FL_MUST_CHECK int fl_thread_join_until(fl_thread *t, int *result, fl_time deadline, fl_cancel_token *cancel);
 FL_INLINE FL_MUST_CHECK int fl_thread_join(fl_thread *_t, int *_result)
@@ -93,8 +91,8 @@ FL_INLINE FL_MUST_CHECK int fl_thread_try_join(fl_thread *_t, int *_result)
 FL_API void fl_thread_detach(fl_thread *t);
 
 /*
- * Returns whether the thread is alive. It is alive until its function, the error handler for its
- * error, and the destructors of its locals (fl_local) have ended.
+ * Returns whether the thread is alive: until its function, the error handler, and the destructors
+ * of its locals (fl_local) have ended.
  */
 FL_API bool fl_thread_is_alive(const fl_thread *t);
 
@@ -105,9 +103,8 @@ FL_API uint64_t fl_thread_id(const fl_thread *t);
 FL_API uint64_t fl_thread_current_id(void);
 
 /*
- * Returns the name of the calling context. It is the name that a thread or fiber was given at its
- * start, "main" for the main thread, or "foreign" for another thread that the library did not
- * start.
+ * Returns the name of the calling context: the name that a thread or fiber was given at its start,
+ * "main" for the main thread, or "foreign" for another thread that the library did not start.
  */
 FL_API const char *fl_thread_current_name(void);
 
@@ -119,9 +116,8 @@ typedef struct fl_thread_info {
 
 /*
  * Returns the number of threads that are alive or can be joined, and calls `visit`, unless that is
- * NULL, for each, the oldest first. They are the threads of fl_thread_start() and of executors, but
- * not those that the library starts for itself (docs/in-your-process.md). `visit` must not start,
- * join or detach threads.
+ * NULL, for each, the oldest first. They are the threads of fl_thread_start() and of executors.
+ * `visit` must not start, join or detach threads.
  */
 FL_API size_t fl_thread_enumerate(void (*visit)(const fl_thread_info *info, void *arg), void *arg);
 
@@ -132,8 +128,8 @@ FL_API size_t fl_thread_enumerate(void (*visit)(const fl_thread_info *info, void
 typedef void fl_thread_error_handler(const fl_thread_info *info, int error);
 
 /*
- * Sets the error handler of all threads, like Python's threading.excepthook, and returns the
- * previous one. NULL sets the default handler, which logs the errors of detached threads.
+ * Sets the error handler of all threads, and returns the previous one. NULL sets the default
+ * handler, which logs the errors of detached threads.
  */
 FL_API fl_thread_error_handler *fl_thread_set_error_handler(fl_thread_error_handler *handler);
 
@@ -166,7 +162,7 @@ FL_API void *fl_local_get(const fl_local *local);
  * Sets the calling context's value of `local`, without destroying the previous one. Returns:
  *   0        the value is set
  *   -ENOMEM  out of memory
- *   -ENOSPC  the process has set 1,024 different locals, whether they are still in use or not
+ *   -ENOSPC  the process has set 1,024 different locals, in use or not
  */
 FL_API FL_MUST_CHECK int fl_local_set(fl_local *local, void *value);
 
@@ -175,13 +171,11 @@ FL_API FL_MUST_CHECK int fl_local_set(fl_local *local, void *value);
 FL_API extern const fl_on_type fl__on_thread;
 
 /*
- * Returns how many CPUs the calling thread may use, at least 1. It is the least of its affinity
- * mask, the quota of its control groups (version 1 or 2, rounded up), and the environment variable
- * FL_CPUS, by which an operator limits the program (docs/security.md). Executors of threads and
- * processes have this many workers by default, up to FL_WORKERS_MAX.
- *
- * The call reads files each time, but FL_CPUS only once; no other thread may change the environment
- * meanwhile.
+ * Returns how many CPUs the calling thread may use, at least 1: the least of its affinity mask, the
+ * quota of its control groups, rounded up, and the environment variable FL_CPUS, by which an
+ * operator limits the program (docs/security.md). Executors of threads and processes have this many
+ * workers by default, up to FL_WORKERS_MAX. The call reads files each time, and the first one the
+ * environment, which no other thread may then change.
  */
 FL_API unsigned fl_cpu_count(void);
 
@@ -191,8 +185,8 @@ FL_API unsigned fl_cpu_count(void);
  * (docs/guide/threads.md).
  *
  * The environment variable FL_POLL=none switches polling off before main(), in worker processes,
- * too (docs/security.md). To switch it off in worker processes by this call, make it in main()
- * before fl_process_main() (fairlead/process.h).
+ * too. To switch it off in worker processes by this call, make it before fl_process_main()
+ * (fairlead/process.h).
  */
 FL_API void fl_poll_enable(bool polls);
 
