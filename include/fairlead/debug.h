@@ -16,22 +16,19 @@ FL_BEGIN_DECLS
  *
  * A statically linked program must call a function of this header, or be linked with
  * -Wl,-u,fl_debug_enable. There are three modes:
- *   FL_DEBUG_LOCKORDER
- *                   reports once for each cycle of locks that contexts take in different orders,
- *                   with the stacks at which the locks were taken and wanted.
- *   FL_DEBUG_WAITS  reports a deadlock when it closes: what each of its contexts (threads and
- *                   fibers) holds, wants and joins.
- *   FL_DEBUG_CONTENTION
- *                   prints a profile to standard error at exit: fl_debug_contention().
+ *   FL_DEBUG_LOCKORDER   reports once for each cycle of locks that contexts take in different
+ *                        orders, with the stacks at which the locks were taken and wanted.
+ *   FL_DEBUG_WAITS       reports a deadlock when it closes: what each of its contexts (threads and
+ *                        fibers) holds, wants and joins.
+ *   FL_DEBUG_CONTENTION  prints a profile to standard error at exit: fl_debug_contention().
  *
- * A report goes to the log handler (fairlead/error.h), in the context that caused it. That context
- * may hold locks of the program, for which the handler must not wait.
+ * A report goes to the log handler (fairlead/error.h), in the context that caused it, whose locks
+ * the handler must not take.
  *
- * The first two modes also report a context that locks again what it already holds. A lock that was
- * acquired before debugging was switched on causes no report. In each mode the checks of
- * fairlead/defs.h, "Destroy" and "Handles", panic.
- *
- * Objects in shared memory (fl_shm_...) are not recorded, but contexts that wait for them are.
+ * The first two modes also report a context that locks again what it already holds. Locks acquired
+ * before debugging was switched on cause no report. In each mode the checks of fairlead/defs.h,
+ * "Destroy" and "Handles", panic. Objects in shared memory (fl_shm_...) are not recorded, but
+ * contexts that wait for them are.
  */
 #define FL_DEBUG_LOCKORDER 1u
 #define FL_DEBUG_WAITS 2u
@@ -39,7 +36,7 @@ FL_BEGIN_DECLS
 
 /*
  * Switches debugging on in the modes of `modes`, a combination of FL_DEBUG_... bits, and off in all
- * others. If memory runs out later, debugging switches itself off, with one warning.
+ * others. Without memory, debugging later switches itself off, with one warning.
  *
  * While FL_DEBUG_WAITS is on, SIGQUIT prints to standard error what fl_debug_dump() prints, unless
  * the program handles or ignores SIGQUIT.
@@ -55,68 +52,61 @@ FL_API FL_MUST_CHECK int fl_debug_enable(unsigned modes);
 /*
  * Prints what waits for what to the descriptor `fd`:
  *
- * - each wait: the waiting context, the object and its holder, how long it has lasted, and the
- *   stack;
+ * - each wait: the context, the object and its holder, its duration, and the stack;
  * - all held locks;
  * - for each executor with pending tasks, what its workers do;
  * - for each loop, the fiber that runs.
  *
  * Without FL_DEBUG_WAITS it prints neither loops nor the holders, times and stacks of waits, and
- * held locks only with FL_DEBUG_LOCKORDER. If records are left out because other threads are
- * changing them, the last line says so.
- *
- * The call may block on the descriptor. It is async-signal-safe.
+ * held locks only with FL_DEBUG_LOCKORDER. The last line says if records are left out because other
+ * threads are changing them. The call may block on the descriptor. It is async-signal-safe.
  */
 FL_API void fl_debug_dump(int fd);
 
 /*
  * Prints the contention profile to the descriptor `fd`: for each place in the program and kind of
  * object, the number of calls and of waits, the total and the longest wait, and how long the object
- * was held. The longest total wait comes first. The call may block on the descriptor, and allocates
- * memory. docs/debugging.md explains the figures.
+ * was held. docs/debugging.md explains the figures. May block on the descriptor, and allocates
+ * memory.
  */
 FL_API void fl_debug_contention(int fd);
 
 /*
  * Switches the recorder of events on or, with NULL or "", off. It keeps in memory the last events
- * of each thread (tasks, waits, workers and loops), which fl_trace_write() writes to a file.
+ * of each thread (tasks, waits, workers and loops), for fl_trace_write().
  *
  *     rc = fl_trace_enable("ring,exit,file=/tmp/mytrace");    // the file is written at exit
  *
  * `settings` is "ring" and then, after commas, any of:
  *   exit         writes a file when the process ends by exit() or by a return of main().
- *   slow=100ms   writes a file after a wait, or a task's time in the queue, that was longer and
- *                began after the last of these files; at most ten files. docs/debugging.md names
- *                the waits that do not count.
- *   events=8192  is the number of events kept for each thread, raised to a power of two, from 64 to
- *                1,048,576. An event is 32 bytes. The first call decides.
+ *   slow=100ms   writes a file after a longer wait, or a task's longer time in the queue, that
+ *                began after the last of these files; at most ten files (docs/debugging.md).
+ *   events=8192  is the number of events kept for each thread, of 32 bytes each, raised to a power
+ *                of two from 64 to 1,048,576. The first call decides.
  *   file=PREFIX  is the prefix of the files' names: by default fairlead, in the working directory.
- *   signal=N     writes a file at that signal instead of SIGQUIT, with the rules of FL_DEBUG
- *                (fl_debug_enable()).
+ *   signal=N     writes a file at that signal instead of SIGQUIT, with the rules of FL_DEBUG.
  *
  * The environment variable FL_TRACE has the same form, and is read before main()
- * (docs/security.md). If a process ends without having written a file, it says on standard error
- * how many events are lost.
+ * (docs/security.md). A process that ends without having written a file says so on standard error.
  *
  * Worker processes that exist already are not recorded. A statically linked program must call this
  * function, or be linked with -Wl,-u,fl_trace_enable. Returns:
  *   0        the settings are in force
  *   -ENOMEM  out of memory; or 1,024 threads are recorded already, and none of them has ended
- *   -EINVAL  `settings` is not known; the first call with this result logs why
+ *   -EINVAL  `settings` is not known; the first time the log says why
  */
 FL_API FL_MUST_CHECK int fl_trace_enable(const char *settings);
 
 /*
  * Writes the recorded events to the file `path` or, with NULL, to a new file PREFIX-PID-N.json. The
- * file is JSON for Perfetto and Chrome, with up to 1,024 threads and 256 worker processes. While
- * the recorder is on, a panic writes such a file, too. The call may block on the file, and is
- * async-signal-safe. Returns:
+ * file is JSON for Perfetto and Chrome, with up to 1,024 threads and 256 worker processes. A panic
+ * writes such a file, too. May block on the file, and is async-signal-safe. Returns:
  *   0         the file is written
  *   -EBUSY    a file is being written already, or another thread changes the recorder's settings or
  *             its list of worker processes
  *   -ENODATA  the recorder was never switched on
  *   -ENOMEM   out of memory
- *   other     an error of open() or write(), after which the file may have a part of the events
+ *   other     an error of open() or write(), perhaps after a part of the events
  */
 FL_API int fl_trace_write(const char *path);
 

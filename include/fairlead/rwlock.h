@@ -24,27 +24,23 @@ FL_BEGIN_DECLS
  *             insert(table, key, value);
  *     }
  *
- * Use it where readers hold the lock for long, or where next to nobody writes. Otherwise fl_mutex
+ * Use it where readers hold the lock for long, or where writers are very rare. Otherwise fl_mutex
  * is better. A readers-writer lock is 8 bytes, and all-zero memory is an unlocked lock. Any context
  * may unlock it, not only the one that locked it.
  *
  * A context that holds the lock must not lock it again, not even to read: its second read lock may
- * wait for a writer, which waits for the first.
- *
- * A read lock cannot be upgraded. To write, unlock, lock for writing, and read again, since the
- * data may have changed.
+ * wait for a writer, which waits for the first. To write instead, unlock, lock for writing, and
+ * read again, since the data may have changed.
  *
  * Fairness: the wait queue is FIFO, and it serves one writer or a run of readers at a time. Running
- * threads may overtake a waiter until it has been the first for about a millisecond
- * (fairlead/mutex.h, "Fairness").
+ * threads may overtake the first waiter for about a millisecond (fairlead/mutex.h).
  *
- * Scaling: a lock that threads often read at the same time becomes biased to its readers. Then
- * reading threads usually do not slow each other down, even on many CPUs. The next writer ends the
- * bias, which takes one or a few microseconds, and the lock is then not biased for up to about a
- * tenth of a second. Fibers do not use the bias.
+ * Scaling: a lock that threads often read at the same time becomes biased to its readers, so that
+ * they usually do not slow each other down, even on many CPUs. The next writer ends the bias, which
+ * takes a few microseconds, for up to about a tenth of a second. Fibers do not use the bias.
  *
- * Memory order: every lock acquires what earlier write unlocks released. A write lock also acquires
- * what earlier read unlocks released. The last holder may unlock and destroy the lock, even if an
+ * Memory order: every lock acquires what earlier write unlocks released, and a write lock also what
+ * earlier read unlocks released. The last holder may unlock and destroy the lock, even if an
  * earlier unlock has not returned yet.
  */
 typedef struct FL_CAPABILITY("readers-writer lock") fl_rwlock {
@@ -60,22 +56,21 @@ FL__ASSERT_SIZE(fl_rwlock, 8);
 FL_API void fl_rwlock_init(fl_rwlock *l);
 
 /*
- * Ends the life of `l`. You may free the memory of a lock without this call, except if one thread
- * has read-locked `l` and another has undone that read lock: then destroy `l` before its memory
- * becomes another lock.
+ * Ends the life of `l`. You may free the memory of a lock without this call, unless one thread has
+ * read-locked `l` and another has undone that read lock: then destroy `l` before its memory becomes
+ * another lock.
  */
 FL_API void fl_rwlock_destroy(fl_rwlock *l) FL_EXCLUDES(*l);
 
 /*
- * Locks `l` for reading. It blocks the calling context while another context writes, or while the
- * first waiter must not be overtaken. A cancel does not end the wait. It panics if more than 67
+ * Locks `l` for reading. Blocks the calling context while another context writes, or while the
+ * first waiter must not be overtaken. A cancel does not end the wait. Panics if more than 67
  * million readers hold `l` at one time.
  */
 FL_API void fl_rwlock_read_lock(fl_rwlock *l) FL_ACQUIRE_SHARED(*l);
 
 /*
- * Locks `l` for reading. fl_rwlock_read_lock_until() blocks the calling context where
- * fl_rwlock_read_lock() does. Returns:
+ * Locks `l` for reading. fl_rwlock_read_lock_until() blocks as fl_rwlock_read_lock() does. Returns:
  *   0           `l` is locked for reading
  *   -EAGAIN     a context writes, or the first waiter must not be overtaken
  *   -ETIMEDOUT  the deadline passed
@@ -86,23 +81,23 @@ FL_API FL_MUST_CHECK int fl_rwlock_read_lock_until(fl_rwlock *l, fl_time deadlin
     FL_TRY_ACQUIRE_SHARED(0, *l);
 
 /*
- * Undoes one read lock. It panics if no context reads `l`, perhaps later, in another context, if
- * `l` is biased.
+ * Undoes one read lock. Panics if no context reads `l`; perhaps later, in another context, if `l`
+ * is biased.
  */
 FL_API void fl_rwlock_read_unlock(fl_rwlock *l) FL_RELEASE_SHARED(*l);
 
 /*
- * Locks `l` for writing. It blocks the calling context while other contexts hold `l`, or while the
+ * Locks `l` for writing. Blocks the calling context while other contexts hold `l`, or while the
  * first waiter must not be overtaken. A cancel does not end the wait.
  */
 FL_API void fl_rwlock_write_lock(fl_rwlock *l) FL_ACQUIRE(*l);
 
 /*
- * Locks `l` for writing. fl_rwlock_write_lock_until() blocks the calling context where
- * fl_rwlock_write_lock() does. Returns:
+ * Locks `l` for writing. fl_rwlock_write_lock_until() blocks as fl_rwlock_write_lock() does.
+ * Returns:
  *   0           `l` is locked for writing
- *   -EAGAIN     a context holds `l`, tries to lock it for reading, or ends its bias; or the first
- *               waiter must not be overtaken
+ *   -EAGAIN     a context holds `l`, locks it for reading, or ends its bias; or the first waiter
+ *               must not be overtaken
  *   -ETIMEDOUT  the deadline passed
  *   -ECANCELED  the wait was cancelled
  */
@@ -110,20 +105,19 @@ FL_API FL_MUST_CHECK int fl_rwlock_try_write_lock(fl_rwlock *l) FL_TRY_ACQUIRE(0
 FL_API FL_MUST_CHECK int fl_rwlock_write_lock_until(fl_rwlock *l, fl_time deadline, fl_cancel_token *cancel)
     FL_TRY_ACQUIRE(0, *l);
 
-/* Undoes the write lock, and wakes waiters. It panics if no context writes. */
+/* Undoes the write lock, and wakes waiters. Panics if no context writes. */
 FL_API void fl_rwlock_write_unlock(fl_rwlock *l) FL_RELEASE(*l);
 
 /*
- * Turns the caller's write lock into a read lock. No writer comes between, but other readers may.
- * It panics if no context writes.
+ * Turns the caller's write lock into a read lock, without a writer between. Panics if no context
+ * writes.
  */
 FL_API void fl_rwlock_downgrade(fl_rwlock *l) FL_RELEASE(*l) FL_ACQUIRE_SHARED(*l);
 
 /*
- * Check that `l` is locked. fl_rwlock_assert_read_held() panics if no context reads or writes, and
- * fl_rwlock_assert_write_held() if no context writes. Both also panic if debugging
- * (FL_DEBUG_LOCKORDER or FL_DEBUG_WAITS) knows the holders of `l`, and the calling context is not
- * among them.
+ * Panic unless a context reads or writes `l`, or, for fl_rwlock_assert_write_held(), writes. Both
+ * also panic if debugging (FL_DEBUG_LOCKORDER or FL_DEBUG_WAITS) knows the holders of `l`, and the
+ * calling context is not among them.
  */
 FL_API void fl_rwlock_assert_read_held(const fl_rwlock *l) FL_ASSERT_HELD_SHARED(*l);
 FL_API void fl_rwlock_assert_write_held(const fl_rwlock *l) FL_ASSERT_HELD(*l);

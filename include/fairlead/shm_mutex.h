@@ -26,25 +26,23 @@ FL_BEGIN_DECLS
  *     fl_shm_mutex_unlock(&shared->lock);
  *
  * A mutex is 48 bytes, and all-zero memory is an unlocked mutex that is not recursive. Its owner is
- * a context (a thread or a fiber), which must unlock it, on the same thread. The mutex is not fair:
- * a running thread may lock it before a waiter, any number of times.
+ * a context (a thread or a fiber), which must unlock it, on the same thread. It is not fair: a
+ * running thread may lock it before a waiter, any number of times.
  *
  * Death of an owner
  *
- * An owner is dead when its thread or its process has ended or called exec. (The kernel does not
- * report an exec by a thread other than the first.) Each death is reported once, by -EOWNERDEAD of
- * one lock. If the new owner unlocks without fl_shm_mutex_recover(), the mutex is lost: all waiters
- * and all later callers get -ENOTRECOVERABLE, until fl_shm_mutex_init().
+ * An owner is dead when its thread or its process has ended or called exec. Each death is reported
+ * once, by -EOWNERDEAD of one lock. If the new owner unlocks without fl_shm_mutex_recover(), the
+ * mutex is lost: all waiters and all later callers get -ENOTRECOVERABLE, until fl_shm_mutex_init().
  *
  * Processes and limits
  *
  * What fairlead/shm.h says about processes, stops and damage holds here. A forked child does not
- * own a mutex that its parent owns. While the mutex is held, its memory must stay mapped at the
- * same address. A thread can hold 2,045 shared locks.
+ * own its parent's mutex. While the mutex is held, its memory must stay mapped at the same address.
+ * A thread can hold 2,045 shared locks.
  *
  * In an emulator without robust futexes, only a thread that waits without a cancel token notices a
- * dead owner, within a second. There, a process that dies in a call on another object in shared
- * memory may leave waiters of that object asleep.
+ * dead owner, within a second.
  *
  * Memory order
  *
@@ -76,29 +74,24 @@ FL_INLINE void fl_shm_mutex_init_recursive(fl_shm_mutex *_m)
 	*_m = _value;
 }
 
-/*
- * Ends the life of `m`, which no context may hold or wait for. While debugging is on, the call logs
- * a warning if one seems to (fairlead/defs.h, "Destroy").
- */
+/* Ends the life of `m`, which no context may hold or wait for (fairlead/defs.h, "Destroy"). */
 FL_API void fl_shm_mutex_destroy(fl_shm_mutex *m);
 
 /*
- * Locks `m`. fl_shm_mutex_lock() and fl_shm_mutex_lock_until() block the calling context while
- * another context owns `m`; fl_shm_mutex_lock() cannot be cancelled. Returns:
+ * Locks `m`. Blocks the calling context while another context owns `m`, except
+ * fl_shm_mutex_try_lock(). A cancel does not end fl_shm_mutex_lock(). Returns:
  *   0                 locked
- *   -EOWNERDEAD       locked, and the previous owner has died, perhaps in the midst of a change.
- *                     `m` is locked once, however often the dead owner had locked it
- *   -ENOTRECOVERABLE  not locked: an owner that got -EOWNERDEAD has unlocked without
- *                     fl_shm_mutex_recover()
+ *   -EOWNERDEAD       locked once, and the previous owner has died, perhaps in the midst of a
+ *                     change
+ *   -ENOTRECOVERABLE  not locked: the mutex is lost
  *   -EAGAIN           not locked: `m` has an owner
  *   -ETIMEDOUT        not locked: the deadline passed
  *   -ECANCELED        not locked: the wait was cancelled
  *   -EDEADLK          not locked: the calling context holds `m`, which is not recursive (in a try:
  *                     -EAGAIN)
- *   -EOVERFLOW        not locked again: the calling context has locked the recursive `m` 2^32 - 1
- *                     times
- *   -ENOMEM           not locked: the calling thread holds two shared locks or more, and there is
- *                     no memory to record another; or it holds 2,045
+ *   -EOVERFLOW        not locked again: the calling context has locked `m` 2^32 - 1 times
+ *   -ENOMEM           not locked: the calling thread holds other shared locks, and there is no
+ *                     memory to record another; or it holds 2,045
  */
 FL_API FL_MUST_CHECK int fl_shm_mutex_lock_until(fl_shm_mutex *m, fl_time deadline, fl_cancel_token *cancel)
     FL_TRY_ACQUIRE(0, *m);
@@ -109,13 +102,13 @@ FL_INLINE FL_MUST_CHECK int fl_shm_mutex_lock(fl_shm_mutex *_m) FL_TRY_ACQUIRE(0
 FL_API FL_MUST_CHECK int fl_shm_mutex_try_lock(fl_shm_mutex *m) FL_TRY_ACQUIRE(0, *m);
 
 /*
- * Declares the guarded data repaired, after a lock returned -EOWNERDEAD. It panics unless the
- * caller holds `m`, and has got -EOWNERDEAD by locking it.
+ * Declares the guarded data repaired, after a lock returned -EOWNERDEAD. Panics unless the caller
+ * holds `m` from such a lock.
  */
 FL_API void fl_shm_mutex_recover(fl_shm_mutex *m) FL_ASSERT_HELD(*m);
 
 /*
- * Undoes one lock of `m`. The last unlock releases `m`, and wakes a waiter. It panics if the caller
+ * Undoes one lock of `m`. The last unlock releases `m`, and wakes a waiter. Panics if the caller
  * does not hold `m`.
  */
 FL_API void fl_shm_mutex_unlock(fl_shm_mutex *m) FL_RELEASE(*m);
@@ -127,8 +120,8 @@ FL_API bool fl_shm_mutex_is_locked(const fl_shm_mutex *m);
 FL_API uint32_t fl_shm_mutex_depth(const fl_shm_mutex *m);
 
 /*
- * FL_SHM_LOCKED(rc, &m) locks `m` until the end of the block, and declares `int rc`, the result of
- * fl_shm_mutex_lock().
+ * FL_SHM_LOCKED(rc, &m) locks `m`, and declares `int rc`, the result of fl_shm_mutex_lock(). The
+ * end of the block unlocks `m`, if it is locked.
  *
  *     FL_SHM_LOCKED(rc, &shared->lock);
  *     if (rc == -EOWNERDEAD) {
@@ -138,8 +131,7 @@ FL_API uint32_t fl_shm_mutex_depth(const fl_shm_mutex *m);
  *             return rc;
  *     }
  *
- * If `rc` is 0 or -EOWNERDEAD, the end of the block unlocks `m`, as FL_LOCKED() (fairlead/mutex.h)
- * does. After a block that ignores -EOWNERDEAD the mutex is lost.
+ * If a block ignores -EOWNERDEAD, the mutex is lost after it.
  */
 #define FL_SHM_LOCKED(rc, m)                                                                                           \
 	__attribute__((__cleanup__(fl__shm_locked_end), __unused__)) struct fl__shm_locked fl__locked_##rc =           \

@@ -36,7 +36,8 @@
  *   WAITERS   a waiter may sleep on    shm_lock_sleep(), CAS;           a release, in the system
  *             the word                 fl__shm_prepare_sleep(), CAS     call that wakes all waiters
  *
- * Death of an owner. The kernel walks the list of a thread that ends. In each lock with the
+ * Death of an owner. The kernel walks the list of a thread that ends, or that calls exec and is the
+ * first of its process (an exec by another thread is not reported). In each lock with the
  * thread's TID, it clears TID, sets DIED, keeps WAITERS, and wakes one waiter if WAITERS is set.
  * Then it looks at the lock that `pending` names:
  *   - If the lock has the thread's TID, then an acquire has not yet added the node, a release has
@@ -502,6 +503,8 @@ static int shm_lock_sleep(struct fl__shm_lock *l, uint32_t *word, uint32_t value
  * Frees a lock whose word has the TID of a thread that does not exist. That happens if the memory
  * is damaged, or if the kernel has not reached the lock at the death of its owner: the owner had no
  * usable robust list, or its list was damaged or longer than the kernel walks.
+ * Without robust lists, as in an emulator, only a wait without a token comes here again and again.
+ * A process that dies there in a call on another object may leave waiters of that object asleep.
  */
 static void shm_lock_repair(uint32_t *word, uint32_t *value)
 {
