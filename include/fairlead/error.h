@@ -24,11 +24,11 @@ FL_BEGIN_DECLS
 
 /*
  * Returns the name of a result: "EPIPE" for -EPIPE, "FL_ETASK", "0", or "E?" for an unknown result.
- * The string is static. Async-signal-safe.
+ * Async-signal-safe.
  */
 FL_API const char *fl_error_name(int rc);
 
-/* Returns what a result means in this library, in English. The string is static. */
+/* Returns what a result means in this library, in English. */
 FL_API const char *fl_error_text(int rc);
 
 /*
@@ -45,10 +45,9 @@ FL_API const char *fl_error_text(int rc);
  *     what: FL_ETASK: the task of argument 17 failed: EDOM: -3 is no length
  *     what: FL_ETASK: the task failed
  *
- * The second form shows the failure of the thread's last call that returned FL_ETASK.
- * (fl_thread_join(), fl_fiber_join() and fl_loop_run() do not count, because they pass on what a
- * function of yours returned.) The third is used if there was none, or if another fiber of the
- * thread has had one since.
+ * The second form shows the failure of the thread's last call that returned FL_ETASK, except
+ * fl_thread_join(), fl_fiber_join() and fl_loop_run(). The third is used if there was none, or if
+ * another fiber of the thread has had one since.
  */
 FL_API int fl_perror(int rc, const char *what);
 
@@ -61,8 +60,8 @@ typedef struct fl_panic_info {
 
 /*
  * The type of a panic handler. When it returns, the process aborts. If it leaves by longjmp()
- * instead, as tests do, the object is as it was before the call that panicked, but after some
- * panics a lock of the library stays locked.
+ * instead, as tests do, the object is as it was before the call, but after some panics a lock of
+ * the library stays locked.
  */
 typedef void fl_panic_handler(const fl_panic_info *info);
 
@@ -80,8 +79,8 @@ FL_API fl_panic_handler *fl_panic_set_handler(fl_panic_handler *handler);
  *
  * All threads call the two functions, several at the same time. The functions may take locks of the
  * library, but must not use the object whose call allocates. A wait in them blocks the thread, even
- * if the caller is a fiber. So a lock that they share with fibers must be an fl_mutex, and a fiber
- * must not wait for anything else while it holds that mutex.
+ * in a fiber. So a lock that they share with fibers must be an fl_mutex, and a fiber must not wait
+ * for anything else while it holds that mutex.
  */
 typedef struct fl_allocator {
 	void *(*alloc)(size_t size, void *user); /* aligned as by malloc(); NULL means out of memory */
@@ -91,8 +90,8 @@ typedef struct fl_allocator {
 
 /*
  * Replaces malloc() and free() by the functions of `*allocator`, which must stay valid. NULL
- * restores malloc() and free(). Call it before any other function of the library, while no other
- * thread calls the library, because each free uses the allocator that is set at that time.
+ * restores malloc() and free(). Call it before any other function of the library, because each free
+ * uses the allocator that is set at that time.
  */
 FL_API void fl_allocator_set(const fl_allocator *allocator);
 
@@ -117,9 +116,9 @@ FL_API fl_log_handler *fl_log_set_handler(fl_log_handler *handler);
 
 /*
  * The type of a handler for the errors of fibers that no join returns. The loop's thread calls it
- * when a detached fiber fails, or when a member of a group fails after another one.
- * fl_group_destroy() calls it if a group ends with an error that no join has returned. -ECANCELED
- * counts as an error unless the fiber was cancelled.
+ * when a detached fiber fails, or when a member of a group fails after another one; and
+ * fl_group_destroy(), for an error that no join has returned. -ECANCELED counts as an error unless
+ * the fiber was cancelled.
  */
 typedef void fl_fiber_error_handler(const char *name, int error);
 

@@ -28,8 +28,8 @@ FL_BEGIN_DECLS
  *             (void)fl_process_take_pipe(p, 1);          // now the stream owns it
  *
  * An all-zero fl_process_io means no input, and outputs of at most FL_PROCESS_OUTPUT_MAX bytes
- * each. One context uses the struct at a time. After a call that failed, the next call with the
- * same struct continues where it stopped.
+ * each. One context uses the struct at a time. After an error, the next call with the same struct
+ * continues where the last one stopped.
  */
 typedef struct fl_process_io {
 	/* The bytes for the standard input of the process, which is closed after them. */
@@ -37,7 +37,7 @@ typedef struct fl_process_io {
 	size_t input_size;
 	/* The most bytes of each output. 0 means FL_PROCESS_OUTPUT_MAX. */
 	size_t out_max, err_max;
-	/* How many bytes of the input the pipe has taken so far. */
+	/* How many bytes of the input were written so far. */
 	size_t written;
 	/* The outputs, each followed by a NUL, or NULL. fl_process_io_free() frees them. */
 	char *out, *err;
@@ -48,24 +48,24 @@ typedef struct fl_process_io {
 #define FL_PROCESS_OUTPUT_MAX ((size_t)64 << 20)
 
 /*
- * Writes the input, reads the outputs until both have ended, and joins the process.
+ * Writes the input, reads the outputs until both have ended, and joins the process. Blocks the
+ * calling context. `status` may be NULL.
  *
- * An output ends when the last process that has inherited it ends or closes it. If the process does
- * not read its whole input, the rest is dropped: see `written`. Streams of the process that are not
- * pipes are left alone. `status` may be NULL. Blocks the calling context.
+ * An output ends when the last process that has inherited it ends or closes it. Input that the
+ * process does not read is dropped: see `written`. Streams of the process that are not pipes are
+ * left alone.
  *
  * Returns:
- *   0          the process has ended, and `*status` says how
- *   -ETIMEDOUT, -ECANCELED
- *              the deadline passed, or the wait was cancelled; the process runs, or an output is
- *              open
- *   -EMSGSIZE  an output is larger than its limit: its `out_size` or `err_size` is one more than
- *              that. A later call with a higher limit goes on
- *   -EINVAL    `io` is NULL; or `input` is NULL, and `input_size` is not 0
- *   -ENOMEM    there is no memory for an output
- *   -EOWNERDEAD, -ECHILD
- *              the outputs are complete, but how the process ended is not known (fl_process_join())
- *   other      an error of fl_process_join(), or of the system in read() or write()
+ *   0                       the process has ended, and `*status` says how
+ *   -ETIMEDOUT, -ECANCELED  the deadline passed, or the wait was cancelled; the process runs, or an
+ *                           output is open
+ *   -EMSGSIZE               an output is larger than its limit: its `out_size` or `err_size` is one
+ *                           more. A later call with a higher limit goes on
+ *   -EINVAL                 `io` is NULL; or `input` is NULL, and `input_size` is not 0
+ *   -ENOMEM                 out of memory
+ *   -EOWNERDEAD, -ECHILD    the outputs are complete, but how the process ended is not known
+ *                           (fl_process_join())
+ *   other                   an error of fl_process_join(), or of the system in read() or write()
  */
 FL_API FL_MUST_CHECK int fl_process_communicate_until(fl_process *p, fl_process_io *io, fl_process_status *status,
                                                       fl_time deadline, fl_cancel_token *cancel);
@@ -79,27 +79,27 @@ FL_INLINE FL_MUST_CHECK int fl_process_communicate(fl_process *_p, fl_process_io
  *
  * Streams that `config` leaves 0 are pipes, but standard input is /dev/null if `io` has no input.
  * If `io` is NULL, outputs that `config` leaves 0 are the caller's; the output of other pipes is
- * dropped, but FL_PROCESS_OUTPUT_MAX limits it, too. `status` may be NULL.
+ * dropped, up to FL_PROCESS_OUTPUT_MAX. `status` may be NULL.
  *
  * Blocks the calling context. If the call fails while the process runs or an output is open, it
- * stops the process, as fl_process_stop() does with a grace of FL_PROCESS_GRACE, so it takes up to
- * that much longer. Meanwhile it still writes the input and reads the outputs, up to their limits.
+ * stops the process, as fl_process_stop() does with a grace of FL_PROCESS_GRACE, and takes up to
+ * that much longer. Meanwhile it still writes the input and reads the outputs.
  *
  * Processes that a stopped process has started run on, unless you set `group` in `config`. But then
- * Ctrl-C does not reach the process, and it cannot ask on the terminal ("The terminal" in
- * fairlead/process.h). So take SIGINT by fairlead/signals.h, and cancel the token `cancel`.
+ * Ctrl-C does not reach the process ("The terminal" in fairlead/process.h). So take SIGINT by
+ * fairlead/signals.h, and cancel the token `cancel`.
  *
  * Returns:
  *   0           the process has ended, and `*status` says how
  *   -ETIMEDOUT  the deadline passed
  *   -ECANCELED  the wait was cancelled
  *   -EMSGSIZE   an output is larger than its limit
- *   -ENOMEM     there is no memory for the start, or for an output
+ *   -ENOMEM     out of memory
  *   other       an error of fl_process_start() or fl_process_communicate()
  *
  * After -ETIMEDOUT, -ECANCELED, -EMSGSIZE and -ENOMEM the process was stopped, if it was started,
- * and `*status` says how it ended. However, if the process runs as another user, or a sandbox
- * forbids pidfd_send_signal(), it may still run, and `*status` is unchanged.
+ * and `*status` says how it ended. However, a process that runs as another user, or where a sandbox
+ * forbids pidfd_send_signal(), may still run, and `*status` is unchanged.
  */
 FL_API FL_MUST_CHECK int fl_process_run_until(const fl_process_config *config, fl_process_io *io,
                                               fl_process_status *status, fl_time deadline, fl_cancel_token *cancel);
@@ -111,7 +111,7 @@ FL_INLINE FL_MUST_CHECK int fl_process_run(const fl_process_config *_config, fl_
 
 #define FL_PROCESS_GRACE FL_S(2)
 
-/* Frees the outputs in `io`. To use the struct for another process, also set `written` to 0. */
+/* Frees the outputs in `io`. To use it for another process, also set `written` to 0. */
 FL_API void fl_process_io_free(fl_process_io *io);
 
 static inline void fl__scoped_fl_process_io(fl_process_io *_io)

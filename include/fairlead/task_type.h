@@ -22,8 +22,7 @@ struct fl_shm; /* fairlead/shm.h */
  *
  *     rc = fl_executor_submit(pool, &read_config, &source, &f);
  *
- * docs/in-your-process.md says what happens if a task ends in another way than by a return, such as
- * pthread_exit(), pthread_cancel(), longjmp() or a C++ exception.
+ * docs/in-your-process.md says what happens if a task ends in another way than by a return.
  */
 typedef struct fl_task_ctx fl_task_ctx;
 
@@ -38,39 +37,35 @@ typedef struct fl_task_type {
 	/*
 	 * Called once for each task that an executor has accepted, run or not, before its future
 	 * ends; NULL means none. fl_executor_map(), fl_process_start() and fl_future_then() do not
-	 * call it, because they do not take over the argument.
+	 * call it.
 	 */
 	void (*drop_arg)(void *arg);
 	/*
-	 * Called with a valid result when the future is freed; NULL means none. It is not called
-	 * for a result that fl_executor_map(), fl_imap_next() or a group has stored for the caller,
-	 * nor in fl_process_start().
+	 * Called with a valid result when the future is freed; NULL means none. Not called for a
+	 * result that fl_executor_map(), fl_imap_next() or a group has stored for the caller, nor
+	 * in fl_process_start().
 	 */
 	void (*drop_result)(void *result);
 	/*
-	 * How often the task may be started if the process that runs it dies; 0 means once. It is
-	 * not started again after it was killed at its deadline. A map then starts the whole chunk
-	 * again.
+	 * How often the task, or its chunk of a map, may be started if the process that runs it
+	 * dies; 0 means once. It is not started again after it was killed at its deadline.
 	 */
 	unsigned max_attempts;
 } fl_task_type;
 
 /*
- * The most bytes of the argument and the result of a submitted task together, and the largest
- * alignment of either. For fl_process_start() each of the two sizes may be as large.
+ * The most bytes of argument and result of a submitted task together, or of each for
+ * fl_process_start(), and the largest alignment of either.
  */
 #define FL_TASK_SIZE_MAX ((size_t)1 << 30)
 #define FL_TASK_ALIGN_MAX 64
 
-/*
- * Returns whether the task should stop, because it was cancelled or its deadline has passed. The
- * function of the task calls it with its `ctx`.
- */
+/* Returns whether the task should stop, because it was cancelled or its deadline has passed. */
 FL_API bool fl_task_is_cancelled(const fl_task_ctx *ctx);
 
 /*
- * Returns the cancel token of the task, which is also the scope of its waits that take no token. It
- * is valid until the function of the task returns.
+ * Returns the task's cancel token, which is also the scope of its waits that take no token. It is
+ * valid until the function of the task returns.
  */
 FL_API fl_cancel_token *fl_task_token(fl_task_ctx *ctx);
 
@@ -88,31 +83,29 @@ FL_API struct fl_shm *fl_task_region(const fl_task_ctx *ctx, unsigned i);
  *     if (fd < 0)
  *             return fl_task_fail(ctx, -errno, "cannot open %s", arg->path);
  *
- * A `code` of 0 becomes -EINVAL. The message is cut at FL_MESSAGE_MAX - 1 bytes. If you call it
- * several times, the last message counts.
+ * A `code` of 0 becomes -EINVAL. The message is cut at FL_MESSAGE_MAX - 1 bytes. The last call
+ * counts.
  */
 FL_API int fl_task_fail(fl_task_ctx *ctx, int code, const char *message, ...) FL_PRINTF(3, 4);
 
 /*
- * Keeps the result of a task that will fail. It has no effect if the task returns 0 or has no
- * result.
+ * Keeps the result of a task that will fail. It has no effect if the task returns 0.
  *
  * fl_future_get() and fl_imap_next() copy the kept result, and still report the failure. A map
- * needs it only for results above 64 KiB in processes. A chained task (fl_future_then()) gets the
- * error and message, but not the result.
+ * needs the call only for results above 64 KiB in processes. A chained task (fl_future_then()) does
+ * not get the result.
  */
 FL_API void fl_task_keep_result(fl_task_ctx *ctx);
 
-/* The entry of a type in the registry of task types, which FL_TASK defines as a static object. */
+/* The entry of a type in the registry of task types, which FL_TASK defines. */
 typedef struct fl_task_entry {
 	const fl_task_type *type;
 	struct fl_task_entry *next_;
 } fl_task_entry;
 
 /*
- * Registers a task type, so that other processes find it by its name. FL_TASK calls it in a
- * constructor, so a program rarely does. The entry and its type must stay valid until
- * fl_task_unregister().
+ * Registers a task type, so that other processes find it by its name, as FL_TASK does in a
+ * constructor. The entry and its type must stay valid until fl_task_unregister().
  *
  * While different types have one name, a submit of a task of that name to a process or MPI executor
  * fails with -EEXIST. So does fl_process_start(), unless its method is FL_PROCESS_FORK.

@@ -503,8 +503,8 @@ static int shm_lock_sleep(struct fl__shm_lock *l, uint32_t *word, uint32_t value
  * Frees a lock whose word has the TID of a thread that does not exist. That happens if the memory
  * is damaged, or if the kernel has not reached the lock at the death of its owner: the owner had no
  * usable robust list, or its list was damaged or longer than the kernel walks.
- * Without robust lists, as in an emulator, only a wait without a token comes here again and again.
- * A process that dies there in a call on another object may leave waiters of that object asleep.
+ * Without robust lists, as in an emulator, only a thread that waits without a cancel token notices a
+ * dead owner, and a process that dies in a call on another object may leave its waiters asleep.
  */
 static void shm_lock_repair(uint32_t *word, uint32_t *value)
 {
