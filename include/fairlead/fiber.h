@@ -36,11 +36,7 @@ FL_BEGIN_DECLS
  * loop, so make it by fl_blocking_call().
  *
  * A stack is 116 KiB, unless fl_loop_config gives another size. A stack overflow panics with the
- * fiber's name, unless a single frame is larger than the guard of 16 KiB below the stack, or the
- * program handles SIGSEGV itself.
- *
- * If a program in C loads a C++ library by dlopen(), code of that library must not wait in a catch
- * block in a fiber.
+ * fiber's name (but see docs/in-your-process.md, "Signals").
  */
 typedef struct fl_fiber fl_fiber;
 
@@ -91,8 +87,9 @@ FL_API void fl_fiber_cancel(fl_fiber *f);
 FL_API void fl_fiber_detach(fl_fiber *f);
 
 /*
- * Cancels the fiber, waits for its end, and frees it. Blocks the calling fiber. Panics where
- * fl_fiber_join() returns -EDEADLK, and while another fiber joins the fiber.
+ * Cancels the fiber, waits for its end, and frees it. Blocks the calling fiber. Panics if the fiber
+ * has not ended and the caller is not another fiber of its loop, and while another fiber joins the
+ * fiber.
  */
 FL_API void fl_fiber_free(fl_fiber *f);
 
@@ -100,7 +97,7 @@ FL_API void fl_fiber_free(fl_fiber *f);
 FL_API bool fl_fiber_is_alive(const fl_fiber *f);
 
 /*
- * Joins the fiber if it has ended. Returns:
+ * Joins the fiber as fl_fiber_join() does, if it has ended. Returns:
  *   0        the fiber had ended and is freed
  *   -EAGAIN  the fiber has not ended
  */

@@ -22,7 +22,7 @@ FL_BEGIN_DECLS
  * `workers` of the config is the number of tasks that may run at once: at most
  * FL_LOOP_EXECUTOR_MAX; 0 means FL_LOOP_EXECUTOR_DEFAULT. Further tasks start in the order of
  * submission. A task does not count while it joins a group, a thread, a process, a queue or another
- * executor, or waits for a future, except that of another executor's task. So tasks may wait for
+ * executor, or waits for a future other than that of another executor's task. So tasks may wait for
  * each other even with one worker.
  *
  * Each task has a fiber of its own (fairlead/fiber.h). The task may use streams, fl_sleep() and
@@ -30,19 +30,15 @@ FL_BEGIN_DECLS
  * cancelled when the loop ends. On the loop of fl_loop_executor_create() such a fiber cannot join
  * the executor (-EDEADLK).
  *
- * Each running task costs a stack. Without memory for another stack, the next task starts when a
- * running task has ended, and a task that waits for a pending one runs it itself.
- *
- * The initializer runs once.
+ * Each running task costs a stack. Without memory for another one, the next task starts when a
+ * running task has ended. The initializer runs once for the executor.
  */
 #define FL_LOOP_EXECUTOR_DEFAULT 1000u
 #define FL_LOOP_EXECUTOR_MAX 1000000u
 
 /*
- * Creates an executor with a thread and an event loop of its own.
- *
- * The thread is named name-0, and starts with the first submit. In the tasks fl_loop_current() is
- * the executor's loop, and fl_loop_cancel() of it does what fl_executor_cancel() does.
+ * Creates an executor with a thread and an event loop of its own. The thread is named name-0, and
+ * starts with the first submit. fl_loop_cancel() of the loop does what fl_executor_cancel() does.
  *
  * Returns:
  *   0                 the executor was created
@@ -54,14 +50,11 @@ FL_BEGIN_DECLS
  *   other             an error of fl_loop_create()
  *
  * A join of the executor also cancels the fibers that tasks have left behind, and waits for them.
- * Without memory to run the loop, the pending tasks fail with -ENOMEM, and the next submit tries
- * again.
  */
 FL_API FL_MUST_CHECK int fl_loop_executor_create(fl_executor **e, const fl_executor_config *config);
 
 /*
  * Creates an executor that runs its tasks on the caller's loop `l`. Any thread may submit to it.
- *
  * The caller must be on the thread of the loop, unless the loop has not run yet. The executor and
  * its loop may be freed in any order.
  *

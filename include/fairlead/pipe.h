@@ -28,9 +28,7 @@ FL_BEGIN_DECLS
  * A process gets an end by fork(), as a descriptor (fl_pipe_fd(), fl_pipe_from_fd()), or from an
  * endpoint (fairlead/endpoint.h). Free it where you do not use it, because an end is closed only
  * when every process has freed it or ended. The peer then receives what was sent before, and after
- * that -EPIPE.
- *
- * All processes that send descriptors from one end must be in one PID namespace.
+ * that -EPIPE. All processes that send descriptors from one end must be in one PID namespace.
  *
  * Limits
  *
@@ -43,7 +41,8 @@ FL_BEGIN_DECLS
  *
  * A receiver need not trust the sender. If a process is killed while it receives, the message may
  * be lost. After a fork, a handle works in parent and child, unless a thread was receiving with it,
- * or its last receive returned -EMSGSIZE.
+ * or its last receive returned -EMSGSIZE. If several processes share an end, a message of -EMSGSIZE
+ * stays for that handle only, whose waiting calls are not woken.
  *
  * Memory order: a send happens before the return of the receive that gets the message.
  */
@@ -90,10 +89,7 @@ FL_API void fl_pipe_free(fl_pipe *p);
  */
 FL_API int fl_pipe_fd(const fl_pipe *p);
 
-/*
- * Ends sending from this end, for all processes that have it. The peer receives what was sent
- * before, and then -EPIPE.
- */
+/* Ends sending from this end, for all processes that have it. */
 FL_API void fl_pipe_close_write(fl_pipe *p);
 
 /*
@@ -144,9 +140,7 @@ FL_INLINE FL_MUST_CHECK int fl_pipe_send(fl_pipe *_p, const void *_data, size_t 
  *   -ETIMEDOUT  the deadline passed
  *   -ECANCELED  the wait was cancelled
  *   -EPIPE      no more messages will come: the other end is closed, or this end does not receive
- *   -EMSGSIZE   the message of `*size` bytes and `*n` descriptors does not fit, and stays; if
- *               several processes share this end, only for this handle, whose waiting calls are not
- *               woken
+ *   -EMSGSIZE   the message has `*size` bytes and `*n` descriptors, does not fit, and stays
  *   -EBADMSG    a packet was not a message, and was dropped
  *   -EMFILE     too few descriptors are free for the message. It stays, unless another process
  *               receives on this end at the same time: then it is dropped
@@ -170,13 +164,13 @@ FL_INLINE FL_MUST_CHECK int fl_pipe_receive(fl_pipe *_p, void *_buffer, size_t _
 	return fl_pipe_receive_fds_until(_p, _buffer, _room, _size, NULL, NULL, FL_FOREVER, NULL);
 }
 
-/* FL_ON_PIPE(p) is an object for FL_WAIT_ANY(). It is ready while a receive would not wait. */
+/* FL_ON_PIPE(p) is an object for FL_WAIT_ANY(), ready while a receive would not wait. */
 #define FL_ON_PIPE(p) FL__ON(fl__on_pipe, (p))
 FL_API extern const fl_on_type fl__on_pipe;
 
 /*
- * FL_ON_PIPE_SPACE(p) is an object for FL_WAIT_ANY(). It is ready while there is space to send, or
- * the other end is closed.
+ * FL_ON_PIPE_SPACE(p) is an object for FL_WAIT_ANY(), ready while there is space to send, or the
+ * other end is closed.
  */
 #define FL_ON_PIPE_SPACE(p) FL__ON(fl__on_pipe_space, (p))
 FL_API extern const fl_on_type fl__on_pipe_space;

@@ -23,10 +23,8 @@ FL_BEGIN_DECLS
  * permits that may be free, is FL_SEM_MAX, unless fl_sem_init_bounded() or FL_SEM_BOUNDED_INIT(n),
  * with n free permits and the bound n, sets another. A release that would exceed the bound panics.
  *
- * Fairness: the wait queue is FIFO (but see fl_loop_run_once(), fairlead/loop.h), and a release
- * wakes the first waiter. For about a millisecond, or longer if the woken waiter gets no CPU,
- * running threads may take the permit before it does. Then the permit is handed over; a fiber is
- * handed its permit at once.
+ * Fairness: a release wakes the first waiter, which running threads may overtake as at a mutex
+ * (fairlead/mutex.h).
  *
  * A waiter for several permits gets them all at once. While it is first, later waiters wait behind
  * it, and the try forms fail, even if there are enough permits for them.
@@ -41,8 +39,8 @@ FL__ASSERT_SIZE(fl_sem, 8);
 
 #define FL_SEM_MAX 0x7fffffffu
 /*
- * A semaphore has 0, or if bounded 1, to FL_SEM_MAX permits. Another constant does not compile, and
- * another number panics.
+ * The number is at most FL_SEM_MAX, and for FL_SEM_BOUNDED_INIT at least 1. Another constant does
+ * not compile, and another number panics.
  */
 /* clang-format off */
 #define FL_SEM_INIT(permits) { FL__NUMBER(SEM_INIT, permits, 0, FL_SEM_MAX), 0 }
@@ -132,8 +130,8 @@ FL_API FL_MUST_CHECK int fl_sem_try_release_n(fl_sem *s, uint32_t n);
  * Releases one permit. It is async-signal-safe, and keeps errno. Outside of signal handlers,
  * fl_sem_release() is faster when contexts wait.
  *
- * Panics if `s` would exceed its bound, except while the first waiter sleeps, since that waiter may
- * take the permit. If it does not, a later release panics.
+ * Panics if `s` would exceed its bound; while the first waiter sleeps, perhaps only at a later
+ * release.
  */
 FL_API void fl_sem_release_in_handler(fl_sem *s);
 

@@ -19,16 +19,14 @@ FL_BEGIN_DECLS
  *
  * Everything in fairlead/executor.h applies to a serial executor.
  *
- * While no task is pending, a serial executor uses no thread. Otherwise a task of its own,
- * "fl__serial", runs its tasks on a worker of the target, and submits itself again after each 16,
- * so that the worker gets to other tasks, too.
+ * After 16 tasks in a row, it lets its worker get to other tasks of the target.
  *
- * A task that waits delays the tasks behind it. However, a pending task of the same serial executor
- * is run at once, nested on the stack, by the task that waits for it by fl_future_wait(),
- * fl_future_get(), a map, an ordered iteration or fl_group_join(). Any other wait for a later task,
+ * A task that waits delays the tasks behind it. However, if it waits for a pending task of the same
+ * serial executor by fl_future_wait(), fl_future_get(), a map, an ordered iteration or
+ * fl_group_join(), it runs that task at once, nested on its stack. Any other wait for a later task,
  * for example by FL_WAIT_ANY() or for a chained future (fl_future_then()), never ends. If a task
- * runs on several threads (fl_parallel_invoke(), fl_parallel_for()), each of them may run a pending
- * task for which it waits, at the same time as the others.
+ * runs on several threads (fl_parallel_invoke(), fl_parallel_for()), these may run pending tasks at
+ * the same time.
  *
  * The target may be freed before the serial executor. After the target is closed, the serial
  * executor still runs the tasks that it has accepted, and then refuses further tasks with the
@@ -36,18 +34,16 @@ FL_BEGIN_DECLS
  * too. When the target breaks, or has no memory to run a task, the pending tasks end with its error
  * and message.
  *
- * A serial executor uses these members of the config: `name`, which stands in reports, `regions`,
- * `bytes_max`, and the initializer, which runs once, before the first task. fl_executor_workers()
- * returns 1.
+ * Of the config it uses `name`, `regions`, `bytes_max`, and the initializer, which runs once,
+ * before the first task.
  */
 
 /*
- * Creates a serial executor over `target`. It starts no thread.
+ * Creates a serial executor over `target`, which may be a thread executor, a loop executor, a
+ * sequential executor or a serial executor. Over a serial executor, the tasks of both run one at a
+ * time. Over a sequential executor, a submit runs the task, unless another thread is running tasks
+ * of the same serial executor: then that thread runs it. Returns:
  *
- * `target` may be a thread executor, a loop executor, a sequential executor or a serial executor.
- * Over a serial executor, the tasks of both run one at a time. Over a sequential executor, a submit
- * runs the task, unless another thread is running tasks of the same serial executor: then that
- * thread runs it. Returns:
  *   0            `*e` is the new executor
  *   -ENOTSUP     the tasks of `target` run in other processes. A process executor with one worker
  *                runs its tasks one at a time itself

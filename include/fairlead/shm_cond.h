@@ -26,15 +26,13 @@ FL_BEGIN_DECLS
  *
  * Broadcast before the change, because the wake would be lost if the process were killed between
  * the change and the broadcast. The woken waiters wait for the mutex, so they see the change. A
- * repair after -EOWNERDEAD also broadcasts, if waiters may wait for the repaired data. There is no
- * signal for one waiter, because the woken process might be killed before it acts.
+ * repair after -EOWNERDEAD also broadcasts, if waiters may wait for the repaired data.
  *
  * Waits and the mutex
  *
  * All contexts that wait on a condition at one time must use the same mutex. A wait returns when it
- * has locked the mutex again, which neither its deadline nor a cancel limits. If that lock reports
- * something, such as -EOWNERDEAD, the wait returns it. If the lock before a wait returned
- * -EOWNERDEAD, recover the mutex before the wait, which otherwise makes it unusable
+ * has locked the mutex again, which neither its deadline nor a cancel limits. If the caller's own
+ * lock returned -EOWNERDEAD, recover the mutex before the wait, which otherwise makes it unusable
  * (-ENOTRECOVERABLE).
  *
  * What fairlead/shm_mutex.h says about processes and limits holds here, too.
@@ -81,14 +79,11 @@ FL_API FL_MUST_CHECK int fl_shm_cond_wait_until(fl_shm_cond *c, fl_shm_mutex *m,
 /*
  * Waits until `predicate(arg)` is true. The predicate is called with `m` locked, at once and after
  * each wakeup, but not after -EOWNERDEAD. Blocks and panics as fl_shm_cond_wait() does. Returns:
- *   0                 the predicate is true, even if the wait was cancelled or timed out. `m` is
- *                     locked
- *   -ETIMEDOUT        the deadline passed, and the predicate is false. `m` is locked
- *   -ECANCELED        the wait was cancelled, and the predicate is false. `m` is locked
- *   -EOWNERDEAD       `m` is locked, and its previous owner has died: repair the data, and recover
- *                     the mutex
- *   -ENOTRECOVERABLE  `m` is not locked, as in fl_shm_cond_wait()
- *   -ENOMEM           `m` is not locked, as in fl_shm_cond_wait()
+ *   0           the predicate is true. `m` is locked
+ *   -ETIMEDOUT  the deadline passed, and the predicate is false. `m` is locked
+ *   -ECANCELED  the wait was cancelled, and the predicate is false. `m` is locked
+ *   -EOWNERDEAD, -ENOTRECOVERABLE, -ENOMEM
+ *               as in fl_shm_cond_wait()
  */
 FL_INLINE FL_MUST_CHECK int fl_shm_cond_wait_for(fl_shm_cond *c, fl_shm_mutex *m, bool (*predicate)(void *arg),
                                                  void *arg) FL_REQUIRES(*m);

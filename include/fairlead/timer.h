@@ -20,14 +20,13 @@ FL_BEGIN_DECLS
  * All-zero memory is a timer that is not started. A timer allocates nothing. The timers of an event
  * loop are in fairlead/loop.h.
  *
- * A thread of the library, "timers", calls the functions one after the other, ordered by deadline,
- * and those with equal deadlines by start. A long function delays the others, so submit a task
- * instead. If the thread does not run, starting a timer starts it, with the caller's signal mask
- * (docs/in-your-process.md). A process that ends does not wait for its timers.
+ * A thread of the library, "timers" (docs/in-your-process.md), calls the functions one after the
+ * other, ordered by deadline, and those with equal deadlines by start. A long function delays the
+ * others, so submit a task instead. A process that ends does not wait for its timers.
  *
  * The function may lock, wait, and start, cancel and destroy timers, also its own. It may free the
  * memory of its own timer, unless that timer is to be called again. It has no cancel scope. It must
- * return: pthread_exit() and pthread_cancel() panic, and longjmp() is forbidden.
+ * not leave by pthread_exit(), pthread_cancel() or longjmp().
  *
  * Memory order: a start happens before the call, and the end of the call before the return of a
  * join.
