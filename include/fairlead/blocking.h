@@ -15,10 +15,9 @@ FL_BEGIN_DECLS
  *             n = read(file, bytes, sizeof bytes);
  *     }
  *
- * A thread executor runs at most `.workers` tasks at a time, without those in blocking sections,
- * and may have up to FL_WORKERS_MAX threads for this. If no thread can be started, no error is
- * reported. Sections may be nested. A section locks a mutex twice, so use it for what takes longer
- * than a few microseconds.
+ * A thread executor runs at most `.workers` tasks at a time, not counting those in blocking
+ * sections, on up to FL_WORKERS_MAX threads. Sections may be nested. A section locks a mutex twice,
+ * so use it for what takes longer than a few microseconds.
  *
  * Some waits of the library are blocking sections, too, as soon as they sleep:
  *
@@ -27,17 +26,16 @@ FL_BEGIN_DECLS
  * - joins of threads, processes, groups, queues and executors;
  * - a loop that the task runs, while the loop is idle.
  *
- * However, a wait for a task of the worker's own executor is not a section. If that task is
- * pending, the worker runs it itself, so tasks that wait for each other's futures do not deadlock,
- * however few workers there are. If another worker runs it, the waiting worker still counts, unless
- * all workers that count are in such waits.
+ * However, a wait for a task of the worker's own executor is not a section: if that task is
+ * pending, the worker runs it itself. So tasks that wait for each other's futures do not deadlock,
+ * however few workers there are.
  *
  * Waits for locks, conditions, items of queues, and similar objects are not sections, unless the
  * executor's config has `workers_max` (fairlead/executor.h).
  *
- * FL_BLOCKING() has an effect only in a task of a thread executor. In other tasks, outside of
- * tasks, and in a fiber it does nothing; in a fiber, use fl_blocking_call() (fairlead/loop.h). In a
- * loop executor, the waits above let another task start, too (fairlead/loop_executor.h).
+ * FL_BLOCKING() has an effect only in a task of a thread executor. In a fiber, use
+ * fl_blocking_call() (fairlead/loop.h). In a loop executor, the waits above let another task start,
+ * too (fairlead/loop_executor.h).
  */
 
 /* Begins a blocking section, which the same task must end. */

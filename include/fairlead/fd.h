@@ -20,17 +20,15 @@ FL_BEGIN_DECLS
  *                     return rc;
  *     }
  *
- * fairlead/fd_events.h describes what a descriptor is ready for.
- *
  * fl_fd_read_some() and fl_fd_write_some() take any kind of descriptor, blocking or not, and leave
- * its flags as they are, so that other processes may share it. However, where the kernel lacks
- * RWF_NOWAIT for a blocking descriptor (pipes before Linux 6.4), they poll it first. If another
- * reader or writer then comes in between, neither a deadline nor a cancel ends their wait.
+ * its flags as they are, so that other processes may share it. However, on a blocking pipe before
+ * Linux 6.4, neither a deadline nor a cancel ends a call if another reader or writer comes first.
  */
 
 /*
- * Waits until `fd` is ready for one of `events` (FL_FD_IN, FL_FD_OUT or both), is at its end, or
- * has failed. A file counts as ready. Blocks the calling context.
+ * Waits until `fd` is ready for one of `events` (FL_FD_IN, FL_FD_OUT or both;
+ * fairlead/fd_events.h), is at its end, or has failed. A file counts as ready. Blocks the calling
+ * context.
  *
  * `fd` must stay open during the wait. If several threads wait for one descriptor, the operation
  * after the wait must be non-blocking, because another thread may have taken the bytes.
@@ -66,7 +64,7 @@ FL_INLINE FL_MUST_CHECK ssize_t fl_fd_read_some(int _fd, void *_buffer, size_t _
 
 /*
  * Writes the bytes for which there is space: at least 1, and at most `size`. Blocks the calling
- * context while there is no space. SIGPIPE is never raised. Returns:
+ * context while there is no space. Returns:
  *   > 0                     the number of bytes
  *   0                       `size` is 0
  *   -ETIMEDOUT, -ECANCELED  the deadline passed, or the wait was cancelled

@@ -24,12 +24,12 @@ FL_BEGIN_DECLS
  * calling thread, and new threads inherit that. If any thread leaves a signal unblocked, the signal
  * has its usual effect on the process, and no waiter gets it.
  *
- * Processes that this library starts do not inherit the blocked signals, so SIGTERM ends a process
- * of fl_process_start(). Programs that you start by other means do.
+ * Processes that this library starts do not inherit the blocked signals, but programs that you
+ * start by other means do.
  *
  * Each signal goes to one waiter. A signal that is sent again before it is taken counts once,
- * unless it is a real-time signal. For a callback instead of a wait, pass fl_signals_fd() to
- * fl_loop_watch_start(), and call fl_signals_try_wait() in the callback.
+ * unless it is a real-time signal. For a callback, pass fl_signals_fd() to fl_loop_watch_start(),
+ * and call fl_signals_try_wait() in the callback.
  */
 typedef struct fl_signals fl_signals;
 
@@ -38,8 +38,7 @@ typedef struct fl_signals fl_signals;
  *
  * Returns:
  *   0                 the handle was created
- *   -EINVAL           `n` is 0; or a number is not a signal that can be blocked (not SIGKILL,
- *                     SIGSTOP)
+ *   -EINVAL           `n` is 0; or a number is not a signal that can be blocked
  *   -EMFILE, -ENFILE  too many descriptors
  *   -ENOMEM           out of memory
  *   -ENOSYS           a sandbox forbids signalfd4()
@@ -47,8 +46,8 @@ typedef struct fl_signals fl_signals;
 FL_API FL_MUST_CHECK int fl_signals_create(fl_signals **s, const int *signals, size_t n);
 
 /*
- * Frees the handle, and unblocks the signals that fl_signals_create() has blocked. A pending signal
- * then has its usual effect. Call it in the thread that created `s`, when no context waits.
+ * Frees the handle, and unblocks its signals, of which pending ones then have their usual effect.
+ * Call it in the thread that created `s`, when no context waits.
  */
 FL_API void fl_signals_free(fl_signals *s);
 
