@@ -7,8 +7,7 @@
 FL_BEGIN_DECLS
 
 /*
- * Debugging of locks and waits, switched on at run time. docs/debugging.md shows the reports, and
- * says which locks and waits they contain.
+ * Debugging of locks and waits, switched on at run time (docs/debugging.md).
  *
  *     FL_DEBUG=lockorder,waits,contention ./program               // Ctrl-\ prints all waits
  *
@@ -22,8 +21,8 @@ FL_BEGIN_DECLS
  *                        fibers) holds, wants and joins.
  *   FL_DEBUG_CONTENTION  prints a profile to standard error at exit: fl_debug_contention().
  *
- * A report goes to the log handler (fairlead/error.h), in the context that caused it, whose locks
- * the handler must not take.
+ * A report goes to the log handler (fairlead/error.h), in the context that caused it, which may
+ * hold locks of the program.
  *
  * The first two modes also report a context that locks again what it already holds. Locks acquired
  * before debugging was switched on cause no report. In each mode the checks of fairlead/defs.h,
@@ -36,7 +35,7 @@ FL_BEGIN_DECLS
 
 /*
  * Switches debugging on in the modes of `modes`, a combination of FL_DEBUG_... bits, and off in all
- * others. Without memory, debugging later switches itself off, with one warning.
+ * others. If memory runs out later, debugging switches itself off, with one warning.
  *
  * While FL_DEBUG_WAITS is on, SIGQUIT prints to standard error what fl_debug_dump() prints, unless
  * the program handles or ignores SIGQUIT.
@@ -58,16 +57,15 @@ FL_API FL_MUST_CHECK int fl_debug_enable(unsigned modes);
  * - for each loop, the fiber that runs.
  *
  * Without FL_DEBUG_WAITS it prints neither loops nor the holders, times and stacks of waits, and
- * held locks only with FL_DEBUG_LOCKORDER. The last line says if records are left out because other
- * threads are changing them. The call may block on the descriptor. It is async-signal-safe.
+ * held locks only with FL_DEBUG_LOCKORDER. The call may block on the descriptor. It is
+ * async-signal-safe.
  */
 FL_API void fl_debug_dump(int fd);
 
 /*
  * Prints the contention profile to the descriptor `fd`: for each place in the program and kind of
- * object, the number of calls and of waits, the total and the longest wait, and how long the object
- * was held. docs/debugging.md explains the figures. May block on the descriptor, and allocates
- * memory.
+ * object, how many calls and waits there were, and how long the waits and holds took
+ * (docs/debugging.md). May block on the descriptor, and allocates memory.
  */
 FL_API void fl_debug_contention(int fd);
 
@@ -102,8 +100,7 @@ FL_API FL_MUST_CHECK int fl_trace_enable(const char *settings);
  * file is JSON for Perfetto and Chrome, with up to 1,024 threads and 256 worker processes. A panic
  * writes such a file, too. May block on the file, and is async-signal-safe. Returns:
  *   0         the file is written
- *   -EBUSY    a file is being written already, or another thread changes the recorder's settings or
- *             its list of worker processes
+ *   -EBUSY    a file is being written already, or the recorder is being changed
  *   -ENODATA  the recorder was never switched on
  *   -ENOMEM   out of memory
  *   other     an error of open() or write(), perhaps after a part of the events

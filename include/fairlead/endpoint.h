@@ -30,10 +30,9 @@ FL_BEGIN_DECLS
  *
  * A server shares a region (fairlead/shm.h) at a path, and clients connect. Then both have the
  * region, and each has one end of a pipe (fairlead/pipe.h), which also tells when the other side
- * has ended. The path is that of a Unix socket, or an abstract name, which begins with '@'.
+ * has ended. The path is that of a Unix socket, or an abstract name, which begins with '@'. If a
+ * server is killed, clients keep the region, and a new server can use the path.
  * docs/guide/two-programs.md is an introduction.
- *
- * If a server is killed, clients keep the region, and a new server can use the path.
  *
  * Checks
  *
@@ -49,9 +48,9 @@ FL_BEGIN_DECLS
  * Hostile peers
  *
  * A hostile peer can change all bytes of the region at any time. Functions of this library then
- * return errors or wrong values, or wait for longer, but no access leaves the region, and the peer
- * reads nothing else of this process (docs/security.md). No client can delay another. However,
- * clients that do not read the region's descriptor count against the user's limit (-ETOOMANYREFS).
+ * return errors or wrong values, or wait for longer, but no access leaves the region
+ * (docs/security.md). No client can delay another, but clients that do not read the region's
+ * descriptor count against the user's limit (-ETOOMANYREFS).
  */
 typedef struct fl_endpoint fl_endpoint;
 

@@ -16,9 +16,9 @@ FL_BEGIN_DECLS
  *             return fl_perror(rc, "count_primes_get");       // "count_primes_get: ECANCELED: ..."
  *
  * An error is a negative errno value or FL_ETASK. FL_ETASK means that the call succeeded, but the
- * task failed, so that you can tell a call that timed out (-ETIMEDOUT) from a task that failed with
- * -ETIMEDOUT. fl_future_error() and fl_future_message() return the error of the task,
- * fl_group_error() and fl_group_message() that of a group.
+ * task failed, so that you can tell a call that timed out from a task that failed with -ETIMEDOUT.
+ * fl_future_error() and fl_future_message() return the error of the task, fl_group_error() and
+ * fl_group_message() that of a group.
  */
 #define FL_ETASK (-5001)
 
@@ -102,9 +102,8 @@ typedef enum fl_log_level { FL_LOG_ERROR, FL_LOG_WARNING, FL_LOG_INFO } fl_log_l
  *
  * Any thread may call the handler, even in the middle of an unlock or, with FL_DEBUG, while it
  * holds locks of yours. So the handler must not wait, and must not call fl_shm_... functions.
- * However, it may lock an fl_mutex that only the handler locks.
- *
- * A message about a call that the handler itself makes goes to standard error.
+ * However, it may lock an fl_mutex that only the handler locks. A message about a call that the
+ * handler itself makes goes to standard error.
  */
 typedef void fl_log_handler(fl_log_level level, const char *message);
 

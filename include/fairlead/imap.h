@@ -63,11 +63,10 @@ typedef struct fl_imap_config {
 	void *state;
 	/*
 	 * After the deadline, or a cancel of the token, the iteration submits nothing more, and
-	 * asks running tasks to stop. It still returns the arguments in progress: with the result
-	 * or error of a task that finished normally, and otherwise with FL_ETASK and the error
-	 * -ETIMEDOUT (deadline) or -ECANCELED (token). Then the calls return -ETIMEDOUT or
-	 * -ECANCELED. `cancel` NULL means no token, not the caller's cancel scope. The token must
-	 * outlive the iteration.
+	 * asks running tasks to stop. It still returns the arguments in progress, those of tasks
+	 * that did not finish normally with FL_ETASK and the error -ETIMEDOUT (deadline) or
+	 * -ECANCELED (token). Then the calls return that error. `cancel` NULL means no token, not
+	 * the caller's cancel scope. The token must outlive the iteration.
 	 */
 	fl_time deadline;
 	fl_cancel_token *cancel;

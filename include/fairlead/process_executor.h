@@ -29,9 +29,8 @@ FL_BEGIN_DECLS
  * Tasks
  *
  * A task must be registered (FL_TASK). In a task, fl_executor_current() runs a nested task at once,
- * on the worker's stack. A submit to it returns -EOVERFLOW when little of that stack is left.
- *
- * A task is started at most once, unless its type declares `max_attempts`, or the worker damages
+ * on the worker's stack. A submit to it returns -EOVERFLOW when little of that stack is left. A
+ * task is started at most once, unless its type declares `max_attempts`, or the worker damages
  * memory before it dies. What a task prints is written when the task or, in a map, its chunk has
  * ended.
  *
@@ -49,15 +48,11 @@ FL_BEGIN_DECLS
  * Memory of a worker
  *
  * `memory_max` in the config limits the heap and the stacks of a worker that are resident (RssAnon
- * in /proc/PID/status), but not files, regions and other shared memory. In a map each chunk then
- * has one element.
- *
- * - A worker that has more after a task is replaced before its next task or, as the library looks
- *   at most once in 2 ms, a few short tasks later.
- * - A task that has run for 10 ms or more, and whose worker has more than twice `memory_max`, is
- *   ended within about 20 ms. Only this task fails, with -ENOMEM, and it is not tried again.
- * - A worker that has more before its first task counts as a failed start or, after an initializer,
- *   as a failure of the initializer.
+ * in /proc/PID/status), but not files, regions and other shared memory. A worker that has more
+ * after a task is replaced soon. A task of 10 ms or more whose worker has more than twice the limit
+ * is ended: only this task fails, with -ENOMEM, and is not tried again. A worker that has more
+ * before its first task counts as a failed start or, after an initializer, as a failure of the
+ * initializer. In a map each chunk has one element.
  *
  * Signals
  *
@@ -74,26 +69,21 @@ FL_BEGIN_DECLS
  * Deadlines
  *
  * A task that still runs `grace_period` after its deadline is killed with its worker, and fails
- * with -ETIMEDOUT; or with -EPERM, if this process may not kill the worker.
- *
- * A worker that is stopped (SIGSTOP) keeps its task until it continues, or until a deadline,
- * `task_timeout` or fl_executor_terminate() kills it.
+ * with -ETIMEDOUT; or with -EPERM, if this process may not kill the worker. A worker that is
+ * stopped (SIGSTOP) keeps its task until then.
  *
  * Failed starts
  *
- * If a worker cannot be started, or ends before it is ready, the executor tries again after 1 to
- * 128 ms. After ten failures in a row, if no other worker takes tasks, the pending tasks fail with
- * the error of the last start, or with -EOWNERDEAD if its worker ended. Later tasks have ten tries
- * of their own.
+ * If a worker cannot be started, or ends before it is ready, the executor tries again. After ten
+ * failures in a row, if no other worker takes tasks, the pending tasks fail with the error of the
+ * last start, or with -EOWNERDEAD if its worker ended. Later tasks have ten tries of their own.
  *
  * The executor breaks (-ENOTRECOVERABLE) if the initializer fails. If no other worker takes tasks,
- * it also breaks in two cases:
+ * it also breaks after ten starts in a row in which
  *
- * - The initializer ends its worker ten times in a row, each time other than by a SIGKILL from
- *   outside.
- * - Ten starts in a row fail with an error that is permanent: this program cannot be executed
- *   (-ENOENT, -ENOTDIR, -EACCES, -ELOOP, -ENOEXEC, -ENOTSUP), or the system lacks memfd_create() or
- *   pidfd_open() (-ENOSYS).
+ * - the initializer ends its worker, other than by a SIGKILL from outside; or
+ * - an error is permanent: this program cannot be executed (-ENOENT, -ENOTDIR, -EACCES, -ELOOP,
+ *   -ENOEXEC, -ENOTSUP), or the system lacks memfd_create() or pidfd_open() (-ENOSYS).
  *
  * Threads
  *

@@ -36,8 +36,8 @@ FL_BEGIN_DECLS
  * threads may overtake the first waiter for about a millisecond (fairlead/mutex.h).
  *
  * Scaling: a lock that threads often read at the same time becomes biased to its readers, so that
- * they usually do not slow each other down, even on many CPUs. The next writer ends the bias, which
- * takes a few microseconds, for up to about a tenth of a second. Fibers do not use the bias.
+ * they usually do not slow each other down, even on many CPUs. A writer ends the bias for up to
+ * about a tenth of a second, which takes it a few microseconds. Fibers do not use the bias.
  *
  * Memory order: every lock acquires what earlier write unlocks released, and a write lock also what
  * earlier read unlocks released. The last holder may unlock and destroy the lock, even if an
@@ -115,17 +115,17 @@ FL_API void fl_rwlock_write_unlock(fl_rwlock *l) FL_RELEASE(*l);
 FL_API void fl_rwlock_downgrade(fl_rwlock *l) FL_RELEASE(*l) FL_ACQUIRE_SHARED(*l);
 
 /*
- * Panic unless a context reads or writes `l`, or, for fl_rwlock_assert_write_held(), writes. Both
- * also panic if debugging (FL_DEBUG_LOCKORDER or FL_DEBUG_WAITS) knows the holders of `l`, and the
- * calling context is not among them.
+ * Panics unless a context reads or writes `l`; fl_rwlock_assert_write_held() panics unless one
+ * writes. Both also panic if debugging (FL_DEBUG_LOCKORDER or FL_DEBUG_WAITS) knows the holders of
+ * `l`, and the calling context is not among them.
  */
 FL_API void fl_rwlock_assert_read_held(const fl_rwlock *l) FL_ASSERT_HELD_SHARED(*l);
 FL_API void fl_rwlock_assert_write_held(const fl_rwlock *l) FL_ASSERT_HELD(*l);
 
 /*
- * FL_READ_LOCKED(&l) and FL_WRITE_LOCKED(&l) are declarations that lock `l` for reading or for
- * writing until the end of the enclosing block, as FL_LOCKED() (fairlead/mutex.h) does. The block
- * must end with `l` locked in the mode in which it began.
+ * FL_READ_LOCKED(&l) and FL_WRITE_LOCKED(&l) are declarations that lock `l` until the end of the
+ * enclosing block, as FL_LOCKED() (fairlead/mutex.h) does. The block must end with `l` locked in
+ * the mode in which it began.
  */
 #define FL_READ_LOCKED(l) FL__LOCK_SCOPE(fl__read_locked, l)
 #define FL_WRITE_LOCKED(l) FL__LOCK_SCOPE(fl__write_locked, l)

@@ -26,17 +26,17 @@ FL_BEGIN_DECLS
  * The kernel frees a region with its last descriptor and mapping. Another process gets the
  * descriptor by inheritance, through a pipe, or from an endpoint (fairlead/endpoint.h), and finds
  * the contents by the root. It maps the region at another address, so a region must contain offsets
- * and never pointers. All memory is allocated at once, so no access raises SIGBUS, unless a hostile
- * peer frees the memory (docs/security.md).
+ * and never pointers.
  *
  * Deaths, stops and damage
  *
  * If a process is killed, the region stays valid, no allocation waits for the dead process, and its
  * blocks stay allocated until another process frees them. If a process is stopped (SIGSTOP) inside
  * a call on an object in shared memory (fl_shm_...), calls of other processes on that object
- * usually block until it continues or is killed (docs/guide/dead-owners.md). If a process
- * overwrites an object or the region, functions return errors or wrong values, or block, but never
- * access memory outside of it.
+ * usually block until it continues or is killed (docs/guide/dead-owners.md). A process that
+ * overwrites an object or the region makes functions return errors or wrong values, or block, but
+ * never access memory outside of it. No access raises SIGBUS, unless a hostile peer frees the
+ * memory (docs/security.md).
  *
  * Processes, fork and limits
  *

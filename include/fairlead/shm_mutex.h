@@ -42,7 +42,7 @@ FL_BEGIN_DECLS
  * A thread can hold 2,045 shared locks.
  *
  * In an emulator without robust futexes, only a thread that waits without a cancel token notices a
- * dead owner, within a second.
+ * dead owner.
  *
  * Memory order
  *

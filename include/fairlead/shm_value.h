@@ -147,8 +147,8 @@ FL_API fl_shm_offset fl_shm_array_offset(const fl_shm_array *a);
 FL_API size_t fl_shm_array_length(const fl_shm_array *a);
 
 /*
- * Returns the address of the item `i`, of the array's `item_size`. Panics if `i` is too large. It
- * orders no memory accesses.
+ * Returns the address of the item `i`. `item_size` must be the array's. Panics if `i` is too large.
+ * It orders no memory accesses.
  */
 FL_API void *fl_shm_array_at(const fl_shm_array *a, size_t i, size_t item_size);
 

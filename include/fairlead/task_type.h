@@ -77,14 +77,14 @@ FL_API fl_cancel_token *fl_task_token(fl_task_ctx *ctx);
 FL_API struct fl_shm *fl_task_region(const fl_task_ctx *ctx, unsigned i);
 
 /*
- * Sets the message of the task's failure, in the form of printf(), and returns `code`.
+ * Sets the message of the task's failure, in the form of printf(), and returns `code`, or -EINVAL
+ * for 0.
  *
  *     int fd = open(arg->path, O_RDONLY);
  *     if (fd < 0)
  *             return fl_task_fail(ctx, -errno, "cannot open %s", arg->path);
  *
- * A `code` of 0 becomes -EINVAL. The message is cut at FL_MESSAGE_MAX - 1 bytes. The last call
- * counts.
+ * The message is cut at FL_MESSAGE_MAX - 1 bytes. The last call counts.
  */
 FL_API int fl_task_fail(fl_task_ctx *ctx, int code, const char *message, ...) FL_PRINTF(3, 4);
 

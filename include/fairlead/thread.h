@@ -26,10 +26,7 @@ typedef int fl_thread_function(void *arg);
 typedef struct fl_thread fl_thread;
 
 typedef struct fl_thread_config {
-	/*
-	 * Copied, up to 31 characters, of which debuggers see 15. NULL means "thread-N", with a
-	 * number N.
-	 */
+	/* Copied, up to 31 characters, of which debuggers see 15. NULL means "thread-N". */
 	const char *name;
 	/*
 	 * In bytes, raised to the system's minimum. 0 means glibc's default or, with other C
@@ -73,8 +70,8 @@ FL_API FL_MUST_CHECK int fl_thread_start(fl_thread **t, fl_thread_function *func
  *   -ETIMEDOUT  the deadline passed, and the thread can be joined again
  *   -EDEADLK    the caller is the thread itself
  *
- * All three wait, whatever the deadline, while the destructors of the thread's pthread_key_create()
- * data run.
+ * All three also wait, whatever the deadline, for the destructors of pthread_key_create() in the
+ * thread.
  */
 FL_API FL_MUST_CHECK int fl_thread_join_until(fl_thread *t, int *result, fl_time deadline, fl_cancel_token *cancel);
 FL_INLINE FL_MUST_CHECK int fl_thread_join(fl_thread *_t, int *_result)
@@ -174,8 +171,8 @@ FL_API extern const fl_on_type fl__on_thread;
  * Returns how many CPUs the calling thread may use, at least 1: the least of its affinity mask, the
  * quota of its control groups, rounded up, and the environment variable FL_CPUS, by which an
  * operator limits the program (docs/security.md). Executors of threads and processes have this many
- * workers by default, up to FL_WORKERS_MAX. The call reads files each time, and the first one the
- * environment, which no other thread may then change.
+ * workers by default, up to FL_WORKERS_MAX. The first call reads the environment, which no other
+ * thread may change meanwhile.
  */
 FL_API unsigned fl_cpu_count(void);
 
@@ -185,8 +182,7 @@ FL_API unsigned fl_cpu_count(void);
  * (docs/guide/threads.md).
  *
  * The environment variable FL_POLL=none switches polling off before main(), in worker processes,
- * too. To switch it off in worker processes by this call, make it before fl_process_main()
- * (fairlead/process.h).
+ * too. This call has effect there if it is made before fl_process_main() (fairlead/process.h).
  */
 FL_API void fl_poll_enable(bool polls);
 
