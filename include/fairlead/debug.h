@@ -15,8 +15,8 @@ FL_BEGIN_DECLS
  *
  * A statically linked program must call a function of this header, or be linked with
  * -Wl,-u,fl_debug_enable. There are three modes:
- *   FL_DEBUG_LOCKORDER   reports once for each cycle of locks that contexts take in different
- *                        orders, with the stacks at which the locks were taken and wanted.
+ *   FL_DEBUG_LOCKORDER   reports each cycle of locks that contexts take in different orders, once,
+ *                        with the stacks.
  *   FL_DEBUG_WAITS       reports a deadlock when it closes: what each of its contexts (threads and
  *                        fibers) holds, wants and joins.
  *   FL_DEBUG_CONTENTION  prints a profile to standard error at exit: fl_debug_contention().
@@ -41,20 +41,16 @@ FL_BEGIN_DECLS
  * the program handles or ignores SIGQUIT.
  *
  * The environment variable FL_DEBUG switches modes on before main() (docs/security.md). In it,
- * `signal=N` selects another signal than SIGQUIT, except SIGCHLD and the signals of faults, and
- * `signal=0` none. Returns:
+ * `signal=N` selects another signal than SIGQUIT, and `signal=0` none. Returns:
  *   0        the modes are switched
  *   -EINVAL  `modes` has an unknown bit
  */
 FL_API FL_MUST_CHECK int fl_debug_enable(unsigned modes);
 
 /*
- * Prints what waits for what to the descriptor `fd`:
- *
- * - each wait: the context, the object and its holder, its duration, and the stack;
- * - all held locks;
- * - for each executor with pending tasks, what its workers do;
- * - for each loop, the fiber that runs.
+ * Prints to the descriptor `fd` what waits for what: each waiting context with the object, its
+ * holder, the duration and the stack; all held locks; for each executor with pending tasks, what
+ * its workers do; and for each loop, the fiber that runs.
  *
  * Without FL_DEBUG_WAITS it prints neither loops nor the holders, times and stacks of waits, and
  * held locks only with FL_DEBUG_LOCKORDER. The call may block on the descriptor. It is
@@ -84,11 +80,11 @@ FL_API void fl_debug_contention(int fd);
  *   file=PREFIX  is the prefix of the files' names: by default fairlead, in the working directory.
  *   signal=N     writes a file at that signal instead of SIGQUIT, with the rules of FL_DEBUG.
  *
- * The environment variable FL_TRACE has the same form, and is read before main()
- * (docs/security.md). A process that ends without having written a file says so on standard error.
+ * The environment variable FL_TRACE has the same form (docs/security.md). A process that ends
+ * without having written a file says so on standard error. Worker processes that exist already are
+ * not recorded. A statically linked program must call this function, or be linked with
+ * -Wl,-u,fl_trace_enable. Returns:
  *
- * Worker processes that exist already are not recorded. A statically linked program must call this
- * function, or be linked with -Wl,-u,fl_trace_enable. Returns:
  *   0        the settings are in force
  *   -ENOMEM  out of memory; or 1,024 threads are recorded already, and none of them has ended
  *   -EINVAL  `settings` is not known; the first time the log says why

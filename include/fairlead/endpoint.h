@@ -28,11 +28,11 @@ FL_BEGIN_DECLS
  *     if (rc == 0)
  *             rc = job_queue_attach(&q, region, fl_shm_root(region));
  *
- * A server shares a region (fairlead/shm.h) at a path, and clients connect. Then both have the
- * region, and each has one end of a pipe (fairlead/pipe.h), which also tells when the other side
- * has ended. The path is that of a Unix socket, or an abstract name, which begins with '@'. If a
- * server is killed, clients keep the region, and a new server can use the path.
- * docs/guide/two-programs.md is an introduction.
+ * A server shares a region (fairlead/shm.h) at a path: that of a Unix socket, or an abstract name,
+ * which begins with '@'. Then the server and each client have the region, and a pipe
+ * (fairlead/pipe.h), which also tells when the other side has ended. If a server is killed, clients
+ * keep the region, and a new server can use the path. docs/guide/two-programs.md is an
+ * introduction.
  *
  * Checks
  *
@@ -95,11 +95,9 @@ FL_API void fl_endpoint_free(fl_endpoint *o);
 
 /*
  * Waits for the next client, passes the region to it, and stores this side's end of the pipe in
- * `*pipe`, or closes that end if `pipe` is NULL. Blocks the calling context. Several threads and
- * forked children may call it at the same time.
- *
- * Clients that the checks refuse, or that have ended, are skipped. If a client refuses the server,
- * calls on the pipe return -EPIPE.
+ * `*pipe`, or closes that end if `pipe` is NULL. Skips clients that the checks refuse, or that have
+ * ended. If a client refuses the server, calls on the pipe return -EPIPE. Blocks the calling
+ * context. Several threads and forked children may call it at the same time.
  *
  * Returns:
  *   0                       a client was accepted
@@ -128,15 +126,15 @@ FL_API int fl_endpoint_fd(const fl_endpoint *o);
  *   -ENOTSOCK, -EPROTOTYPE  the file is not a socket, or the socket is of another kind
  *   -EACCES                 the mode of the file forbids the connect, or one side refuses the
  *                           other's user
- *   -EPROTO                 the server's items have another type, version or size; it has no
- *                           region, and `region` is not NULL; or it has a region, and is in another
- *                           PID namespace
+ *   -EPROTO                 the server's items have another type, version or size; `region` is not
+ *                           NULL, but the server has none; or its region is of another PID
+ *                           namespace
  *   -EBADMSG                what has come is not a message of an endpoint
  *   -EPROTONOSUPPORT        the server uses another version of Fairlead
  *   -EPERM, -EBADMSG, -EPROTONOSUPPORT, -EPROTO
  *                           an error of fl_shm_attach() (fairlead/shm.h)
  *   -ECONNRESET             the server has ended, or failed, before it accepted
- *   -ENAMETOOLONG, -EINVAL  the path is NULL, "" or too long, or the name of the type is too long
+ *   -ENAMETOOLONG, -EINVAL  the path is NULL, "" or too long, or `item_type` is too long
  *   -ETIMEDOUT, -ECANCELED, -EMFILE, -ENFILE, -ENOMEM
  *                           see "Codes" in fairlead/defs.h
  *   other                   an error of the system

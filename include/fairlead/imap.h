@@ -25,14 +25,13 @@ FL_BEGIN_DECLS
  *             return rc;
  *
  * The arguments come from an array or from a generator (`next` in the config), which may be
- * endless, because at most a window of arguments is in progress: submitted, and their results not
- * returned. Results come in the order of the arguments or, with `unordered`, of completion. After a
- * failure the iteration goes on with the next chunk.
+ * endless. At most a window of arguments is in progress: submitted, but their results not returned.
+ * Results come in the order of the arguments or, with `unordered`, of completion. After a failure
+ * the iteration goes on with the next chunk.
  *
- * Arguments are copied when they are submitted, and results when they are returned. An array must
- * exist until the iteration has ended or is freed, and its elements stay yours. A generator's
- * arguments are the iteration's: the type's `drop_arg` runs once for each. A returned result is
- * yours; for the others `drop_result` runs.
+ * Arguments are copied when they are submitted. An array must exist until the iteration has ended
+ * or is freed, and its elements stay yours; for an argument of a generator, `drop_arg` of the task
+ * type runs once. A returned result is yours; for the others `drop_result` runs.
  *
  * Only one context at a time may use an iteration, and that may be a task of the same executor.
  */
@@ -40,10 +39,9 @@ typedef struct fl_imap fl_imap;
 
 typedef struct fl_imap_config {
 	/*
-	 * How many arguments one task runs; 0 means 1. The results of a chunk come together. If an
-	 * argument fails, those after it in the chunk are not run, and fail with the same error and
-	 * message. A process executor takes smaller chunks if the results would not fit into 64
-	 * KiB.
+	 * How many arguments one task runs; 0 means 1. The results of a chunk come together. After
+	 * a failure, the rest of the chunk is not run, and fails with the same error and message. A
+	 * process executor takes smaller chunks if the results would not fit into 64 KiB.
 	 */
 	size_t chunk;
 	/*
@@ -75,7 +73,7 @@ typedef struct fl_imap_config {
 
 /*
  * Creates an iteration of tasks of `type`, and submits the first chunk. The arguments are the `n`
- * elements of the array `args`; or those of `config->next`, with `args` NULL and `n` 0. The
+ * elements of the array `args`, or those of `config->next`, with `args` NULL and `n` 0. The
  * executor must outlive the iteration. Waits only where fl_executor_submit() or `next` does.
  * Returns:
  *   0        `*it` is the new iteration
@@ -88,15 +86,15 @@ FL_API FL_MUST_CHECK int fl_imap_create(fl_imap **it, fl_executor *e, const fl_t
 
 /*
  * Waits for the next result, copies it to `*result`, and stores the index of its argument in
- * `*index`. `index` may be NULL, and so may `result` if results have no size. If no result of
- * earlier chunks is left, further chunks are submitted, as far as the window allows.
+ * `*index`. `index` may be NULL, and so may `result` if results have no size. Submits further
+ * chunks if no result of earlier ones is left.
  *
  * fl_imap_next() and fl_imap_next_until() block the calling context; a worker of the executor
  * meanwhile runs pending tasks of the iteration. fl_imap_try_next() never waits for a running task,
  * but on the sequential executor it runs one. Returns:
  *   0           `*result` is the result of argument `*index`
  *   FL_ETASK    the task of argument `*index` failed or was cancelled: see fl_imap_error().
- *               `*result` is unchanged, unless the task has kept its result (fl_task_keep_result())
+ *               `*result` is unchanged, except after fl_task_keep_result()
  *   -ENODATA    all results were returned
  *   -EAGAIN     only fl_imap_try_next(): there is no result yet, or a submit has returned -EAGAIN
  *   -ECANCELED  this wait was cancelled, or the iteration was, by its token
@@ -105,7 +103,7 @@ FL_API FL_MUST_CHECK int fl_imap_create(fl_imap **it, fl_executor *e, const fl_t
  *               call submits again
  *
  * When its deadline, its token or `next` has ended the iteration, all later calls return the
- * reason. After any other error it can go on. After -ETIMEDOUT or -ECANCELED of only this wait,
+ * reason. After another error it can go on. After -ETIMEDOUT or -ECANCELED of only this wait,
  * fl_imap_try_next() returns a result or -EAGAIN.
  *
  * Memory order: the task happens before the return of its result.

@@ -35,8 +35,8 @@ typedef struct fl_parallel_config {
 
 /*
  * Calls body(state, from, to) for parts of the range from `begin` to `end` - 1, several at a time.
- * Each call processes the numbers from `from` to `to` - 1. Together they process each number
- * exactly once, in any order. Blocks the calling context until all have returned.
+ * Each call processes the numbers from `from` to `to` - 1, and together they process each number
+ * once, in any order. Blocks the calling context until all have returned.
  *
  * At most fl_executor_workers() calls run at a time, unless tasks block (fairlead/blocking.h), and
  * no two of them have the same fl_executor_current_worker(). A task of `e` that calls
@@ -67,8 +67,8 @@ typedef struct fl_reduction {
 	/* The value of an empty part, which changes nothing when it is combined with another. */
 	const void *identity;
 	/*
-	 * Adds the numbers `from` to `to` - 1 to `*value`: a copy of `identity` or the value of the
-	 * part's numbers before `from`. Returns 0, or an error.
+	 * Adds the numbers `from` to `to` - 1 to `*value`: a copy of `identity`, or the value of
+	 * the part's numbers before `from`. Returns 0, or an error.
 	 */
 	int (*body)(void *state, size_t from, size_t to, void *value);
 	/*
@@ -81,9 +81,9 @@ typedef struct fl_reduction {
 
 /*
  * Computes one value from the numbers `begin` to `end` - 1, and stores it in `*value` if all calls
- * succeed. The parts are processed as in fl_parallel_for(), and may be different in each run.
- * `combine` combines their values in the order of the numbers. Blocks the calling context until all
- * calls have returned. Returns:
+ * succeed. The parts are processed as in fl_parallel_for(), and may differ in each run. Their
+ * values are combined in the order of the numbers. Blocks the calling context until all calls have
+ * returned. Returns:
  *   0         `*value` is the value of the range
  *   FL_ETASK  a call failed, as in fl_parallel_for()
  *   -E2BIG    the value has more than FL_REDUCTION_MAX bytes
@@ -108,9 +108,9 @@ FL_API FL_MUST_CHECK int fl_parallel_reduce(fl_executor *e, size_t begin, size_t
  * it may hold a lock that neither f nor g needs. f and g must not wait for each other, and must not
  * leave by longjmp() or pthread_exit().
  *
- * Wherever g runs, it has the caller's cancel scope and fl_executor_current().
+ * Wherever g runs, it has the caller's cancel scope and fl_executor_current(). Calls may be nested
+ * to any depth, but only the outer 512 can be stolen from. Returns:
  *
- * Calls may be nested to any depth, but only the outer 512 can be stolen from. Returns:
  *   0      f and g have returned 0
  *   other  what f returned, if that is not 0, and otherwise what g returned
  *

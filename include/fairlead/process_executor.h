@@ -21,10 +21,10 @@ FL_BEGIN_DECLS
  *
  * Memory
  *
- * Arguments and results are copied, so a pointer in them is not valid in the other process.
- * However, an fl_bytes (fairlead/bytes.h) carries its contents with it. Global variables are the
- * worker's own. To share large data without a copy, put them into a region: see `regions` of the
- * config, and fl_task_region(). If a task forks, the forked process must not write the result.
+ * Arguments and results are copied, so a pointer in them is not valid in the other process, but an
+ * fl_bytes (fairlead/bytes.h) carries its contents with it. Global variables are the worker's own.
+ * To share large data, put them into a region: see `regions` of the config, and fl_task_region().
+ * If a task forks, the forked process must not write the result.
  *
  * Tasks
  *
@@ -41,9 +41,9 @@ FL_BEGIN_DECLS
  * shared memory, and four descriptors of this process. It cannot harm the executor, whatever it
  * writes (docs/security.md).
  *
- * A worker has the attributes (fairlead/process.h) of the thread that made the first submit, with
- * later changes that the C library makes for all threads, such as setuid(). Free the executor
- * before this process drops privileges ("The fork server" in fairlead/process.h).
+ * A worker has the rights and settings (fairlead/process.h) of the thread that made the first
+ * submit, with later changes that the C library makes for all threads, such as setuid(). Free the
+ * executor before this process drops privileges ("The fork server" in fairlead/process.h).
  *
  * Memory of a worker
  *
