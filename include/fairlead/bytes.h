@@ -23,19 +23,19 @@ struct fl__bytes;
  *     puts(text.data);
  *
  * An fl_bytes is a handle of memory, or of none if it is all-zero. Several handles may have the
- * same memory, which the last free frees. Nothing frees the memory of a handle that you fill in
- * yourself, {.data = p, .size = n}: it borrows your memory.
+ * same memory, which the last free frees. A handle that you fill in yourself, {.data = p, .size =
+ * n}, borrows your memory, and nothing frees it.
  *
  * Whoever holds a handle frees it, once:
  *
  * - An argument stays yours: a submit takes a further handle of it, or a copy of borrowed memory.
- *   So does fl_imap_create() of an array when it submits an element, so the elements must stay
- *   until then. fl_executor_map() uses your handles.
+ *   fl_imap_create() does so when it submits an element of the array. fl_executor_map() uses your
+ *   handles.
  * - What a task or a generator (fl_imap_config) makes, it gives away; borrowed memory is copied. To
  *   return its argument, a task uses fl_bytes_ref(), not an assignment.
  * - A result becomes yours. fl_future_get() stores a further handle, and fl_imap_next(),
- *   fl_executor_map() and groups pass on the task's. Zero the array of results of a map first,
- *   because elements that were not run are unchanged.
+ *   fl_executor_map() and groups pass on the task's. Zero the results of a map first, because those
+ *   of tasks that were not run stay unchanged.
  * - fl_promise_set() takes the handle over, if the `drop` of the promise is FL_BYTES_DROP. If it
  *   borrows its memory, fl_future_get() stores a copy.
  * - fl_future_then() lends the first future's result to the chained task.
@@ -44,8 +44,7 @@ struct fl__bytes;
  * unless the task has kept it (fl_task_keep_result()).
  *
  * A task must not write to its argument, and nobody may write to memory that has several handles.
- * Different handles of the same memory may be used and freed at the same time, even after the
- * executor was freed.
+ * Different handles may be used and freed at the same time, even after the executor was freed.
  *
  * A struct may begin with an fl_bytes. Its task type then needs the hook FL_BYTES_DROP:
  *
@@ -82,7 +81,7 @@ FL_INLINE fl_bytes fl_bytes_of_text(const char *_text)
 
 /*
  * FL_BYTES_EACH(T, v, b) begins a loop in which `T *v` points to each element of type `T` in `b` in
- * turn. The macro may evaluate `b` twice.
+ * turn. It may evaluate `b` twice.
  *
  *     FL_BYTES_EACH (struct page, page, found)
  *             puts(page->title);
@@ -145,8 +144,7 @@ FL_API FL_MUST_CHECK int fl_bytes_ref(fl_bytes *to, const fl_bytes *from);
 FL_API void fl_bytes_free(fl_bytes *b);
 
 /*
- * The drop hook of an object that begins with an fl_bytes. Like SIG_IGN, it is a constant and not a
- * function.
+ * The drop hook of an object that begins with an fl_bytes: a constant like SIG_IGN, not a function.
  */
 #define FL_BYTES_DROP FL__CAST_ADDRESS(void (*)(void *), 1)
 

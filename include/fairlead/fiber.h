@@ -137,8 +137,8 @@ FL__SCOPED(fl_fiber, fl_fiber_free)
  *   0           the fiber is started
  *   -ENOMEM     out of memory
  *   -ENOTSUP    the calling thread runs no loop
- *   -ECANCELED  the group was cancelled, a member has failed, or the group's deadline has passed;
- *               or the scope in which the group began was cancelled; or the loop is at its end
+ *   -ECANCELED  the group or the scope in which it began was cancelled, a member has failed, the
+ *               group's deadline has passed, or the loop is at its end
  */
 FL_API FL_MUST_CHECK int fl_group_start_with(fl_group *g, fl_fiber_function *function, void *arg,
                                              const fl_fiber_config *config);

@@ -51,7 +51,7 @@ typedef struct fl_process_io {
  * Writes the input, reads the outputs until both have ended, and joins the process. Blocks the
  * calling context. `status` may be NULL.
  *
- * An output ends when the last process that has inherited it ends or closes it. Input that the
+ * An output ends when every process that has inherited it has ended or closed it. Input that the
  * process does not read is dropped: see `written`. Streams of the process that are not pipes are
  * left alone.
  *
@@ -78,16 +78,15 @@ FL_INLINE FL_MUST_CHECK int fl_process_communicate(fl_process *_p, fl_process_io
  * Starts a process, communicates with it, and frees its handle.
  *
  * Streams that `config` leaves 0 are pipes, but standard input is /dev/null if `io` has no input.
- * If `io` is NULL, outputs that `config` leaves 0 are the caller's; the output of other pipes is
- * dropped, up to FL_PROCESS_OUTPUT_MAX. `status` may be NULL.
+ * If `io` is NULL, outputs that `config` leaves 0 are the caller's, and those of other pipes are
+ * dropped. `status` may be NULL.
  *
  * Blocks the calling context. If the call fails while the process runs or an output is open, it
- * stops the process, as fl_process_stop() does with a grace of FL_PROCESS_GRACE, and takes up to
- * that much longer. Meanwhile it still writes the input and reads the outputs.
+ * stops the process as fl_process_stop() does, within FL_PROCESS_GRACE, and meanwhile still writes
+ * the input and reads the outputs.
  *
  * Processes that a stopped process has started run on, unless you set `group` in `config`. But then
- * Ctrl-C does not reach the process ("The terminal" in fairlead/process.h). So take SIGINT by
- * fairlead/signals.h, and cancel the token `cancel`.
+ * Ctrl-C does not reach the process ("The terminal and Ctrl-C" in docs/guide/other-programs.md).
  *
  * Returns:
  *   0           the process has ended, and `*status` says how
@@ -98,8 +97,8 @@ FL_INLINE FL_MUST_CHECK int fl_process_communicate(fl_process *_p, fl_process_io
  *   other       an error of fl_process_start() or fl_process_communicate()
  *
  * After -ETIMEDOUT, -ECANCELED, -EMSGSIZE and -ENOMEM the process was stopped, if it was started,
- * and `*status` says how it ended. However, a process that runs as another user, or where a sandbox
- * forbids pidfd_send_signal(), may still run, and `*status` is unchanged.
+ * and `*status` says how it ended. However, a process that runs as another user may still run, and
+ * `*status` is unchanged.
  */
 FL_API FL_MUST_CHECK int fl_process_run_until(const fl_process_config *config, fl_process_io *io,
                                               fl_process_status *status, fl_time deadline, fl_cancel_token *cancel);

@@ -24,9 +24,9 @@ FL_BEGIN_DECLS
  *             insert(table, key, value);
  *     }
  *
- * Use it where readers hold the lock for long, or where writers are very rare. Otherwise fl_mutex
+ * Use it where readers hold the lock for long, or where writers are very rare; otherwise fl_mutex
  * is better. A readers-writer lock is 8 bytes, and all-zero memory is an unlocked lock. Any context
- * may unlock it, not only the one that locked it.
+ * may unlock it.
  *
  * A context that holds the lock must not lock it again, not even to read: its second read lock may
  * wait for a writer, which waits for the first. To write instead, unlock, lock for writing, and
@@ -65,7 +65,7 @@ FL_API void fl_rwlock_destroy(fl_rwlock *l) FL_EXCLUDES(*l);
 /*
  * Locks `l` for reading. Blocks the calling context while another context writes, or while the
  * first waiter must not be overtaken. A cancel does not end the wait. Panics if more than 67
- * million readers hold `l` at one time.
+ * million readers hold `l`.
  */
 FL_API void fl_rwlock_read_lock(fl_rwlock *l) FL_ACQUIRE_SHARED(*l);
 
@@ -80,10 +80,7 @@ FL_API FL_MUST_CHECK int fl_rwlock_try_read_lock(fl_rwlock *l) FL_TRY_ACQUIRE_SH
 FL_API FL_MUST_CHECK int fl_rwlock_read_lock_until(fl_rwlock *l, fl_time deadline, fl_cancel_token *cancel)
     FL_TRY_ACQUIRE_SHARED(0, *l);
 
-/*
- * Undoes one read lock. Panics if no context reads `l`; perhaps later, in another context, if `l`
- * is biased.
- */
+/* Undoes one read lock. Panics, perhaps later, if no context reads `l`. */
 FL_API void fl_rwlock_read_unlock(fl_rwlock *l) FL_RELEASE_SHARED(*l);
 
 /*
@@ -116,8 +113,8 @@ FL_API void fl_rwlock_downgrade(fl_rwlock *l) FL_RELEASE(*l) FL_ACQUIRE_SHARED(*
 
 /*
  * Panics unless a context reads or writes `l`; fl_rwlock_assert_write_held() panics unless one
- * writes. Both also panic if debugging (FL_DEBUG_LOCKORDER or FL_DEBUG_WAITS) knows the holders of
- * `l`, and the calling context is not among them.
+ * writes. Both also panic if debugging (fairlead/debug.h) knows the holders of `l`, and the calling
+ * context is not among them.
  */
 FL_API void fl_rwlock_assert_read_held(const fl_rwlock *l) FL_ASSERT_HELD_SHARED(*l);
 FL_API void fl_rwlock_assert_write_held(const fl_rwlock *l) FL_ASSERT_HELD(*l);

@@ -33,10 +33,10 @@ FL_BEGIN_DECLS
  * If a process is killed, the region stays valid, no allocation waits for the dead process, and its
  * blocks stay allocated until another process frees them. If a process is stopped (SIGSTOP) inside
  * a call on an object in shared memory (fl_shm_...), calls of other processes on that object
- * usually block until it continues or is killed (docs/guide/dead-owners.md). A process that
- * overwrites an object or the region makes functions return errors or wrong values, or block, but
- * never access memory outside of it. No access raises SIGBUS, unless a hostile peer frees the
- * memory (docs/security.md).
+ * usually block until it continues or is killed (docs/guide/dead-owners.md). If a process
+ * overwrites the region, functions return errors or wrong values, or block, but never access memory
+ * outside of it. No access raises SIGBUS, unless a hostile peer frees the memory
+ * (docs/security.md).
  *
  * Processes, fork and limits
  *
@@ -104,8 +104,7 @@ FL_API FL_MUST_CHECK int fl_shm_seal(fl_shm *region);
 
 /*
  * Returns whether this process may write to the region. Otherwise you can only use offsets and the
- * root, read blocks, and get an fl_shm_value. Writes, and most calls on objects in the region,
- * raise SIGSEGV.
+ * root, read blocks, and get an fl_shm_value; most other calls raise SIGSEGV.
  */
 FL_API bool fl_shm_is_writable(const fl_shm *region);
 

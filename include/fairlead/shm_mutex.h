@@ -26,23 +26,21 @@ FL_BEGIN_DECLS
  *     fl_shm_mutex_unlock(&shared->lock);
  *
  * A mutex is 48 bytes, and all-zero memory is an unlocked mutex that is not recursive. Its owner is
- * a context (a thread or a fiber), which must unlock it, on the same thread. It is not fair: a
- * running thread may lock it before a waiter, any number of times.
+ * a context (a thread or a fiber), which must unlock it, on the same thread. It is not fair:
+ * running threads may lock it before a waiter, any number of times.
  *
  * Death of an owner
  *
  * An owner is dead when its thread or its process has ended or called exec. Each death is reported
  * once, by -EOWNERDEAD of one lock. If the new owner unlocks without fl_shm_mutex_recover(), the
- * mutex is lost: all waiters and all later callers get -ENOTRECOVERABLE, until fl_shm_mutex_init().
+ * mutex is lost: all waiters and later callers get -ENOTRECOVERABLE, until fl_shm_mutex_init().
  *
  * Processes and limits
  *
  * What fairlead/shm.h says about processes, stops and damage holds here. A forked child does not
  * own its parent's mutex. While the mutex is held, its memory must stay mapped at the same address.
- * A thread can hold 2,045 shared locks.
- *
- * In an emulator without robust futexes, only a thread that waits without a cancel token notices a
- * dead owner.
+ * A thread can hold 2,045 shared locks. In an emulator without robust futexes, only waits of
+ * threads without a cancel token notice a dead owner.
  *
  * Memory order
  *

@@ -50,9 +50,9 @@
  * has no _map and no _imap.
  *
  * For a pointer, declare a name: `typedef const char *path;`, then `FL_TASK(hash, path, uint64_t)`.
- * Only the pointer is copied, so the task must run in the caller's process. To pass memory of any
- * length, write the type as `fl_bytes` (fairlead/bytes.h), not as a typedef of it. Further members
- * of the task type follow as designators, such as `.drop_arg = text_free`.
+ * Only the pointer is copied, so the task must run in the caller's process. For memory of any
+ * length, write `fl_bytes` (fairlead/bytes.h), not a typedef of it. Further members of the task
+ * type follow as designators, such as `.drop_arg = text_free`.
  *
  * There are four forms:
  *   FL_TASK          defines an external symbol, and registers it by its name
@@ -60,9 +60,9 @@
  *   FL_TASK_DECLARE  declares the type and defines its typed calls; for a header
  *   FL_TASK_DEFINE   defines a declared type; for one source file
  *
- * To use a task of another source file, declare it by FL_TASK_DECLARE. A plain `extern const
- * fl_task_type` does not find it, because the task's symbol has another name. Two tasks of one name
- * do not link into one program, even in different namespaces of C++.
+ * To use a task of another source file, declare it by FL_TASK_DECLARE, and not by `extern`, because
+ * its symbol has another name. Two tasks of one name do not link into one program, even in
+ * different namespaces of C++.
  */
 #define FL_TASK(name, ...)                                                                                             \
 	FL__TASK_EXTERN(name);                                                                                         \

@@ -26,7 +26,7 @@ typedef int fl_thread_function(void *arg);
 typedef struct fl_thread fl_thread;
 
 typedef struct fl_thread_config {
-	/* Copied, up to 31 characters, of which debuggers see 15. NULL means "thread-N". */
+	/* Copied, up to 31 characters. NULL means "thread-N". */
 	const char *name;
 	/*
 	 * In bytes, raised to the system's minimum. 0 means glibc's default or, with other C
@@ -34,8 +34,8 @@ typedef struct fl_thread_config {
 	 */
 	size_t stack_size;
 	/*
-	 * Block all signals in the thread except those of faults, such as SIGSEGV. If false, the
-	 * thread inherits the caller's signal mask.
+	 * Block all signals in the thread except those of faults, such as SIGSEGV. If false, it
+	 * inherits the caller's signal mask.
 	 */
 	bool block_signals;
 	uintptr_t more_[4];
@@ -88,8 +88,8 @@ FL_INLINE FL_MUST_CHECK int fl_thread_try_join(fl_thread *_t, int *_result)
 FL_API void fl_thread_detach(fl_thread *t);
 
 /*
- * Returns whether the thread is alive: until its function, the error handler, and the destructors
- * of its locals (fl_local) have ended.
+ * Returns whether the thread is alive: whether its function, the error handler or the destructors
+ * of its locals (fl_local) still run.
  */
 FL_API bool fl_thread_is_alive(const fl_thread *t);
 
@@ -100,8 +100,8 @@ FL_API uint64_t fl_thread_id(const fl_thread *t);
 FL_API uint64_t fl_thread_current_id(void);
 
 /*
- * Returns the name of the calling context: the name that a thread or fiber was given at its start,
- * "main" for the main thread, or "foreign" for another thread that the library did not start.
+ * Returns the name of the calling context: that of its start, "main" for the main thread, or
+ * "foreign" for another thread that the library did not start.
  */
 FL_API const char *fl_thread_current_name(void);
 
@@ -131,17 +131,16 @@ typedef void fl_thread_error_handler(const fl_thread_info *info, int error);
 FL_API fl_thread_error_handler *fl_thread_set_error_handler(fl_thread_error_handler *handler);
 
 /*
- * A local is a pointer that has a value of its own in each context, NULL at first.
+ * A local is a pointer that has a value of its own in each context, NULL at first. All-zero memory
+ * is a local without a destructor.
  *
  *     static fl_local cache = FL_LOCAL_INIT(free);
  *     rc = fl_local_set(&cache, malloc(64));          // check
  *     char *mine = fl_local_get(&cache);
  *
- * All-zero memory is a local without a destructor.
- *
  * When a context ends, the destructors of its values that are not NULL run, in the order in which
- * the process first set the locals. If they set values again, up to three more rounds follow. A
- * local and its destructor must outlive all contexts that have set it.
+ * the process first set the locals, and up to three times more if they set values again. A local
+ * and its destructor must outlive all contexts that have set it.
  */
 typedef struct fl_local {
 	void (*destroy_)(void *value);
@@ -178,11 +177,9 @@ FL_API unsigned fl_cpu_count(void);
 
 /*
  * Switches polling on or off in this process, for later waits of all threads. At first it is on: a
- * thread that must wait polls for some 50 us before it sleeps, which is faster but costs CPU time
- * (docs/guide/threads.md).
- *
- * The environment variable FL_POLL=none switches polling off before main(), in worker processes,
- * too. This call has effect there if it is made before fl_process_main() (fairlead/process.h).
+ * thread that must wait polls for some 50 us before it sleeps, which is faster but costs CPU time.
+ * The environment variable FL_POLL=none switches it off before main(), in worker processes, too.
+ * This call has effect there if it is made before fl_process_main() (fairlead/process.h).
  */
 FL_API void fl_poll_enable(bool polls);
 
