@@ -23,8 +23,8 @@ struct fl__bytes;
  *     puts(text.data);
  *
  * An fl_bytes is a handle of memory, or of none if it is all-zero. Several handles may have the
- * same memory, which the last free frees. A handle that you fill in yourself, {.data = p, .size =
- * n}, borrows your memory, and nothing frees it.
+ * same memory, which the last free frees. You may fill in a handle yourself,
+ * {.data = p, .size = n}: it borrows your memory, and nothing frees it.
  *
  * Whoever holds a handle frees it, once:
  *

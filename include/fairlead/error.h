@@ -78,9 +78,9 @@ FL_API fl_panic_handler *fl_panic_set_handler(fl_panic_handler *handler);
  *     fl_allocator_set(&mine);
  *
  * All threads call the two functions, several at the same time. The functions may take locks of the
- * library, but must not use the object whose call allocates. They block the thread, even in a
- * fiber. So a lock that they share with fibers must be an fl_mutex, and a fiber must not wait for
- * anything else while it holds that mutex.
+ * library, but must not use the object whose call allocates. A wait in them blocks the thread, even
+ * in a fiber. So a lock that they share with fibers must be an fl_mutex, and a fiber must not wait
+ * for anything else while it holds that mutex.
  */
 typedef struct fl_allocator {
 	void *(*alloc)(size_t size, void *user); /* aligned as by malloc(); NULL means out of memory */

@@ -29,7 +29,9 @@ typedef struct fl_latch {
 FL__ASSERT_SIZE(fl_latch, 4);
 
 #define FL_LATCH_MAX 0x7fffffffu
-/* Another constant than 0 to FL_LATCH_MAX does not compile, and another number panics. */
+/*
+ * The count is at most FL_LATCH_MAX. Another constant does not compile, and another number panics.
+ */
 /* clang-format off */
 #define FL_LATCH_INIT(count) { FL__NUMBER(LATCH_INIT, count, 0, FL_LATCH_MAX) }
 /* clang-format on */

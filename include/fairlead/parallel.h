@@ -18,8 +18,6 @@ FL_BEGIN_DECLS
  *     static int scale(void *state, size_t from, size_t to) { for (...) x[i] *= 2; return 0; }
  *
  *     rc = fl_parallel_for(pool, 0, n, scale, x, NULL);      // check
- *
- * A loop that seems to take less than 20 microseconds is not shared.
  */
 typedef struct fl_parallel_config {
 	/*
@@ -84,11 +82,10 @@ typedef struct fl_reduction {
  * succeed. The parts are processed as in fl_parallel_for(), and may differ in each run. Their
  * values are combined in the order of the numbers. Blocks the calling context until all calls have
  * returned. Returns:
- *   0         `*value` is the value of the range
- *   FL_ETASK  a call failed, as in fl_parallel_for()
- *   -E2BIG    the value has more than FL_REDUCTION_MAX bytes
- *   -ENOTSUP  the executor's tasks do not see the caller's memory (no FL_CAP_BY_REFERENCE)
- *   other     any other error of fl_parallel_for()
+ *   0       `*value` is the value of the range
+ *   -E2BIG  the value has more than FL_REDUCTION_MAX bytes
+ *   FL_ETASK, -ENOTSUP, other
+ *           as in fl_parallel_for()
  *
  * Memory order: as in fl_parallel_for().
  */

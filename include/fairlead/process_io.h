@@ -78,12 +78,12 @@ FL_INLINE FL_MUST_CHECK int fl_process_communicate(fl_process *_p, fl_process_io
  * Starts a process, communicates with it, and frees its handle.
  *
  * Streams that `config` leaves 0 are pipes, but standard input is /dev/null if `io` has no input.
- * If `io` is NULL, outputs that `config` leaves 0 are the caller's, and those of other pipes are
- * dropped. `status` may be NULL.
+ * If `io` is NULL, outputs that `config` leaves 0 are the caller's; the output of other pipes is
+ * dropped, up to FL_PROCESS_OUTPUT_MAX. `status` may be NULL.
  *
  * Blocks the calling context. If the call fails while the process runs or an output is open, it
- * stops the process as fl_process_stop() does, within FL_PROCESS_GRACE, and meanwhile still writes
- * the input and reads the outputs.
+ * stops the process, as fl_process_stop() does with a grace of FL_PROCESS_GRACE. Meanwhile it still
+ * writes the input and reads the outputs.
  *
  * Processes that a stopped process has started run on, unless you set `group` in `config`. But then
  * Ctrl-C does not reach the process ("The terminal and Ctrl-C" in docs/guide/other-programs.md).

@@ -59,8 +59,8 @@ FL_API void fl_rmutex_destroy(fl_rmutex *m) FL_EXCLUDES(*m);
 FL_API void fl_rmutex_lock(fl_rmutex *m) FL_ACQUIRE(*m);
 
 /*
- * Locks `m` if no other context owns it, for which fl_rmutex_lock_until() blocks the calling
- * context. Returns:
+ * Locks `m` if no other context owns it. fl_rmutex_lock_until() blocks the calling context until
+ * then. Returns:
  *   0           the caller has locked `m` once more
  *   -EAGAIN     another context owns `m`
  *   -ETIMEDOUT  the deadline passed
@@ -73,11 +73,11 @@ FL_API FL_MUST_CHECK int fl_rmutex_lock_until(fl_rmutex *m, fl_time deadline, fl
 
 /*
  * Undoes one lock of the calling context. The last unlock wakes the first waiter, or hands `m` over
- * to it. Panics if the calling context does not own `m`.
+ * to it. Panics if the caller does not own `m`.
  */
 FL_API void fl_rmutex_unlock(fl_rmutex *m) FL_RELEASE(*m);
 
-/* Returns how many locks of the calling context are not undone yet: 0 if it does not own `m`. */
+/* Returns how often the calling context has locked `m` and not unlocked it. */
 FL_API uint32_t fl_rmutex_depth(const fl_rmutex *m);
 
 /* Panics if the calling context does not own `m`. */

@@ -51,12 +51,11 @@ FL_API uint32_t fl_shm_value_get(const fl_shm_value *v, void *value, size_t size
 FL_API FL_MUST_CHECK int fl_shm_value_set(fl_shm_value *v, const void *value, size_t size);
 
 /*
- * Sets the value as fl_shm_value_set() does, unless it has changed since the get that returned
- * `changes`. Returns:
- *   0           the value is set
- *   -ESTALE     the value has changed
- *   -ETIMEDOUT  another set has lasted ten seconds
- *   -EBADMSG    the memory is damaged
+ * Sets the value, unless it has changed since the get that returned `changes`. Waits as
+ * fl_shm_value_set() does. Returns:
+ *   0                     the value is set
+ *   -ESTALE               the value has changed
+ *   -ETIMEDOUT, -EBADMSG  as in fl_shm_value_set()
  */
 FL_API FL_MUST_CHECK int fl_shm_value_set_if(fl_shm_value *v, uint32_t changes, const void *value, size_t size);
 

@@ -46,8 +46,8 @@ typedef struct fl_signals fl_signals;
 FL_API FL_MUST_CHECK int fl_signals_create(fl_signals **s, const int *signals, size_t n);
 
 /*
- * Frees the handle, and unblocks its signals, of which pending ones then have their usual effect.
- * Call it in the thread that created `s`, when no context waits.
+ * Frees the handle, and unblocks its signals. Pending ones then have their usual effect. Call it in
+ * the thread that created `s`, when no context waits.
  */
 FL_API void fl_signals_free(fl_signals *s);
 
