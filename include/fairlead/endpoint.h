@@ -39,8 +39,8 @@ FL_BEGIN_DECLS
  * Before the sides meet, they check in this order:
  *
  *   1.  The mode of the file decides which users may connect.
- *   2.  The other side must run as the same effective user, or as one of `users`. The user 65534 is
- *       refused within a user namespace, where it stands for unknown users, and without /proc.
+ *   2.  The other side must run as the same effective user, or as one of `users`, but not as an
+ *       unknown user of a user namespace (65534).
  *   3.  With a region, both sides must be in the same PID namespace.
  *   4.  The items must be equal: type, version and size. The client checks this.
  *   5.  The client checks the region as fl_shm_attach() does: seals, layout and word size.
@@ -48,9 +48,9 @@ FL_BEGIN_DECLS
  * Hostile peers
  *
  * A hostile peer can change all bytes of the region at any time. Functions of this library then
- * return errors or wrong values, or wait for longer, but no access leaves the region
- * (docs/security.md). No client can delay another, but clients that do not read the region's
- * descriptor count against the user's limit (-ETOOMANYREFS).
+ * return errors or wrong values, or wait for longer, but no access leaves the region. Clients
+ * cannot delay each other, but can use up descriptors (-ETOOMANYREFS). docs/security.md has the
+ * details.
  */
 typedef struct fl_endpoint fl_endpoint;
 

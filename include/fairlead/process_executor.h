@@ -37,9 +37,9 @@ FL_BEGIN_DECLS
  * Workers
  *
  * A worker is a daemon of the fork server (fairlead/process.h). It is started when a task needs it,
- * runs one task at a time, and ends with this process at the latest. It costs about 525 KiB of
- * shared memory, and four descriptors of this process. It cannot harm the executor, whatever it
- * writes (docs/security.md).
+ * runs one task at a time, and ends with this process at the latest. It needs about 525 KiB of
+ * shared memory, and four descriptors of this process. It cannot harm the executor
+ * (docs/security.md).
  *
  * A worker has the rights and settings (fairlead/process.h) of the thread that made the first
  * submit, with later changes that the C library makes for all threads, such as setuid(). Free the

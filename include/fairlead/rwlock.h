@@ -36,8 +36,8 @@ FL_BEGIN_DECLS
  * threads may overtake the first waiter for about a millisecond (fairlead/mutex.h).
  *
  * Scaling: a lock that threads often read at the same time becomes biased to its readers, so that
- * they usually do not slow each other down, even on many CPUs. A writer ends the bias for up to
- * about a tenth of a second, which takes it a few microseconds. Fibers do not use the bias.
+ * they usually do not slow each other down, even on many CPUs. A writer ends the bias, which takes
+ * it a few microseconds. Fibers do not use the bias.
  *
  * Memory order: every lock acquires what earlier write unlocks released, and a write lock also what
  * earlier read unlocks released. The last holder may unlock and destroy the lock, even if an

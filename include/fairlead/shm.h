@@ -35,8 +35,7 @@ FL_BEGIN_DECLS
  * a call on an object in shared memory (fl_shm_...), calls of other processes on that object
  * usually block until it continues or is killed (docs/guide/dead-owners.md). If a process
  * overwrites the region, functions return errors or wrong values, or block, but never access memory
- * outside of it. No access raises SIGBUS, unless a hostile peer frees the memory
- * (docs/security.md).
+ * outside of it (docs/security.md).
  *
  * Processes, fork and limits
  *

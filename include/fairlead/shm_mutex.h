@@ -39,8 +39,7 @@ FL_BEGIN_DECLS
  *
  * What fairlead/shm.h says about processes, stops and damage holds here. A forked child does not
  * own its parent's mutex. While the mutex is held, its memory must stay mapped at the same address.
- * A thread can hold 2,045 shared locks. In an emulator without robust futexes, only waits of
- * threads without a cancel token notice a dead owner.
+ * A thread can hold 2,045 shared locks.
  *
  * Memory order
  *
