@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * Hazard pointers. This file gives each thread a record, from its first use to its end. The head of
- * hazard_ck.c has the protocol.
+ * Hazard pointers. This file gives each thread a record, from the thread's first use until it ends.
+ * The head of hazard_ck.c describes the protocol.
  */
 #include "hazard.h"
 #include "../base/anew.h"
@@ -28,7 +28,7 @@ void fl__hazards_end(void)
 {
 	if (fl__hazards_mine == &hazard_none)
 		return;
-	/* It cannot fail, since storing NULL needs no memory. */
+	/* This cannot fail, because storing NULL needs no memory. */
 	(void)pthread_setspecific(hazard_key, NULL);
 	hazard_end_thread(fl__hazards_mine);
 }
@@ -82,12 +82,12 @@ void fl__hazards_return(const bool *borrowed)
 
 size_t fl__hazards_each(void (*found)(void *arg, const void *object), void *arg)
 {
-	/* seq_cst: pairs with the fence in fl__hazards_set() (the protocol in hazard_ck.c) */
+	/* seq_cst: pairs with the fence in fl__hazards_set(); see the protocol in hazard_ck.c */
 	fl__fence_seq_cst();
 	const size_t read = fl__hazards_visit(found, arg);
 	/*
-	 * acquire: pairs with the release fence in fl__hazards_set(). So all uses of an object that
-	 * is no longer protected come before its free.
+	 * acquire: pairs with the release fence in fl__hazards_set(), so that all uses of an object
+	 * that is no longer protected happen before it is freed.
 	 */
 	fl__fence_acquire();
 	return read;
@@ -102,8 +102,8 @@ static void hazard_make_anew(void)
 FL__MAKES_ANEW(hazard_make_anew)
 
 /*
- * It runs before any use, apart from a constructor of the program that runs earlier. A key costs
- * nothing until a thread sets it.
+ * This runs before any use, except by constructors of the program that run even earlier. A key
+ * costs nothing until a thread sets it.
  */
 FL__AT_START static void hazard_make_key(void)
 {
@@ -111,8 +111,9 @@ FL__AT_START static void hazard_make_key(void)
 }
 
 /*
- * A copy that is unloaded leaves neither its destructor nor the records of live threads behind. At
- * an exit the key stays, since other threads may still run, and take a record for their first put.
+ * When this copy of the library is unloaded, neither its destructor nor the records of live threads
+ * may remain. At an exit the key stays, because other threads may still run and need a record for
+ * their first put.
  */
 FL__AT_UNLOAD static void hazard_forget_threads(void)
 {

@@ -1,28 +1,28 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * Hazard pointers on Concurrency Kit's ck_hp. This file uses its list of records, and its store
- * with a fence.
+ * Hazard pointers on top of Concurrency Kit's ck_hp. This file uses ck_hp's list of records and its
+ * store with a fence.
  *
- * Protocol. A reader stores the object's address in a hazard pointer, passes a full fence, and then
- * checks that the object is still reachable. A thread that retires an object makes it unreachable,
- * passes a full fence, and then reads all hazard pointers. So either the reader sees that the
- * object is unreachable, or the retiring thread sees the reader's store. The store releases the
- * uses of the object that the hazard pointer protected before. The retiring thread acquires, so the
- * free of that object comes after its uses.
+ * Protocol. A reader stores the object's address in a hazard pointer, executes a full fence, and
+ * then checks that the object is still reachable. A thread that retires an object makes it
+ * unreachable, executes a full fence, and then reads all hazard pointers. So either the reader sees
+ * that the object is unreachable, or the retiring thread sees the reader's store. The store also
+ * releases the uses of the object that the hazard pointer protected before. The retiring thread
+ * acquires them, so it frees that object after all its uses.
  *
  * ck_hp_reclaim() and its callers are not used. In 0.7.1, which distributions have, ck_hp_reclaim()
- * writes beyond its cache at 512 hazards, and ignores further hazards (fixed in 0.7.2: ck 51594ea).
- * Besides, the objects that a thread has retired would be lost with its record. So here the
- * retiring thread reads the records itself. ck_hp does not order the end of a protection on
- * aarch64: ck_hp_clear() stores without any order, and ck_hp_unregister() orders only stores. So
- * fl__hazards_set() has a release fence.
+ * writes beyond its cache at 512 hazards and ignores further hazards (fixed in 0.7.2: ck 51594ea).
+ * Besides, the objects that a thread has retired would be lost with its record. Therefore the
+ * retiring thread reads the records itself. On aarch64 ck_hp does not order the end of a
+ * protection, because ck_hp_clear() stores without any order and ck_hp_unregister() orders only
+ * stores. Therefore fl__hazards_set() has a release fence.
  *
- * A record is used by one thread after another. It is not freed before an unload, since other
- * threads may be reading it.
+ * Threads use a record one after another. It is not freed before the library is unloaded, because
+ * other threads may be reading it.
  *
- * TSan cannot see ck's assembly. So it must not instrument the functions here that take a record,
- * walk the records, or write a hazard pointer (FL__NO_TSAN). fl__tsan_release() and
- * fl__tsan_acquire() tell TSan of the release, by the record's address.
+ * TSan does not see ck's assembly, so the functions here that acquire a record, walk the records,
+ * or write a hazard pointer are not instrumented (FL__NO_TSAN). Instead, fl__tsan_release() and
+ * fl__tsan_acquire() tell TSan about the release, by the record's address.
  */
 #include "../base/atomic.h"
 #include "../base/list.h"
@@ -54,16 +54,16 @@ FL__NO_TSAN struct fl__hazards *fl__hazards_register(void)
 	ck_hp_record_t *used = ck_hp_recycle(&hazard_domain);
 	if (used) {
 		/*
-		 * acquire: pairs with the release fence that fl__hazards_unregister() passes in
-		 * fl__hazards_set()
+		 * acquire: pairs with the release fence in fl__hazards_set(), which
+		 * fl__hazards_unregister() calls
 		 */
 		fl__fence_acquire();
 		fl__tsan_acquire(used);
 		return &((struct hazard_record *)(void *)used)->ours;
 	}
 	/*
-	 * It is not from the heap. Leak checkers look for a pointer to the beginning of each block
-	 * of the heap, and ck has none.
+	 * Not from the heap, because leak checkers look for a pointer to the beginning of each
+	 * block of the heap, and ck has none.
 	 */
 	struct hazard_record *record = fl__sys.map(sizeof *record);
 	if (!record)
@@ -102,7 +102,7 @@ FL__NO_TSAN size_t fl__hazards_visit(void (*found)(void *arg, const void *object
 {
 	size_t read = 0;
 	ck_stack_entry_t *entry = ck_pr_load_ptr(&hazard_domain.subscribers.head);
-	/* acquire: pairs with ck_hp_register(), for this record and those after it */
+	/* acquire: pairs with ck_hp_register(), for this record and the following ones */
 	fl__fence_acquire();
 	for (; entry; entry = entry->next) {
 		struct hazard_record *record = hazard_record_at(entry);
@@ -123,7 +123,7 @@ FL__NO_TSAN void fl__hazards_forget_others(const struct fl__hazards *mine)
 		if (&record->ours == mine || ck_pr_load_int(&record->ck.state) != CK_HP_USED)
 			continue;
 		if (record == &hazard_shared)
-			/* It stays registered as used, so that no thread takes it. */
+			/* It stays registered as used, so that no thread acquires it. */
 			fl__hazards_clear(&record->ours);
 		else
 			fl__hazards_unregister(&record->ours);

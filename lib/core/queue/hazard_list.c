@@ -1,10 +1,11 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
  * Hazard pointers without Concurrency Kit. This file replaces hazard_ck.c where Concurrency Kit is
- * not installed, and in the library as two files. The head of hazard_ck.c has the protocol.
+ * not installed, and in the amalgamated library (two files). The head of hazard_ck.c describes the
+ * protocol.
  *
- * The records are a list that only grows until an unload. A record is added once, and then used by
- * one thread after another.
+ * The records are a list that only grows, until the library is unloaded. A record is added once,
+ * and then threads use it one after another.
  *
  *   word         written by
  *   hazard_all   each thread that adds a record
@@ -12,7 +13,7 @@
  *   used         1: the thread that takes the record; 0: the thread that gives it back
  *   pointers     the thread that uses the record
  *
- * A child writes `used` and `pointers` of the records of threads that it does not have.
+ * A forked child writes `used` and `pointers` in the records of the parent's other threads.
  */
 #include "../base/atomic.h"
 #include "../base/list.h"
@@ -40,7 +41,7 @@ static struct fl__hazards *hazard_add(struct hazard_record *record)
 	record->next = fl__load_relaxed(&hazard_all);
 	/*
 	 * release: pairs with the acquire at the beginning of each walk, for this record and, by
-	 * the release sequence, for those behind it
+	 * the release sequence, for the following ones
 	 */
 	while (!fl__cas_weak_release(&hazard_all, &record->next, record))
 		;
@@ -53,14 +54,13 @@ struct fl__hazards *fl__hazards_register(void)
 	FL__EACH (struct hazard_record, record, fl__load_acquire(&hazard_all))
 		/*
 		 * relaxed load: it only avoids swaps that fail. acquire swap: pairs with the
-		 * release fence in fl__hazards_set(), for what the last user of the record has
-		 * stored
+		 * release fence in fl__hazards_set(), for what the record's last user has stored
 		 */
 		if (fl__load_relaxed(&record->used) == 0 && fl__swap_acquire(&record->used, 1) == 0)
 			return &record->ours;
 	/*
-	 * It is not from the heap, since a leak checker would report it: it is not freed before an
-	 * unload.
+	 * Not from the heap, because a leak checker would report it: it is not freed before the
+	 * library is unloaded.
 	 */
 	struct hazard_record *record = fl__sys.map(sizeof *record);
 	return record ? hazard_add(record) : NULL;
@@ -85,7 +85,7 @@ void fl__hazards_set(struct fl__hazards *hazards, enum fl__hazard place, void *o
 void fl__hazards_unregister(struct fl__hazards *hazards)
 {
 	fl__hazards_clear(hazards);
-	/* relaxed: the fence in fl__hazards_set(), which came before, releases */
+	/* relaxed: the earlier fence in fl__hazards_set() releases */
 	fl__store_relaxed(&hazard_record_of(hazards)->used, 0);
 }
 
@@ -109,7 +109,7 @@ void fl__hazards_forget_others(const struct fl__hazards *mine)
 		if (&record->ours == mine || !record->used)
 			continue;
 		if (record == &hazard_shared)
-			/* It stays marked as used, so that no thread takes it. */
+			/* It stays marked as used, so that no thread acquires it. */
 			fl__hazards_clear(&record->ours);
 		else
 			fl__hazards_unregister(&record->ours);

@@ -1,13 +1,13 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
  * The bounded ring for many producers and many consumers. It is Dmitry Vyukov's ring, with the
- * {lap, index} positions of crossbeam's ArrayQueue. At the end of this file are fl_mpmc, and the
+ * {lap, index} positions of crossbeam's ArrayQueue. The end of this file contains fl_mpmc and the
  * backend of fl_queue.
  *
- * A position is a number of 64 bits: {lap, index, flags}. The lowest two bits are the flags. The
- * index comes next, with as many bits as the capacity needs, and then the lap. To move a position
- * on by one is to take the next index, or the first index of the next lap. The lap wraps after
- * 2^62/n laps, where n is the capacity rounded up to a power of two.
+ * A position is a 64-bit number {lap, index, flags}. The lowest two bits are the flags, followed by
+ * the index, with as many bits as the capacity needs, and then by the lap. The position after the
+ * last index of a lap is the first index of the next lap. The lap wraps after 2^62/n laps, where n
+ * is the capacity rounded up to a power of two.
  *
  *   word             holds                      changed by
  *   tail             where the next item goes   claim of a put, by CAS: on by one, or by several
@@ -18,8 +18,7 @@
  *     WAIT (1)       a producer waits           set by fl__mpmc_mark_full(), by CAS, while
  *                                               tail == head + a lap; cleared by the claim of a get
  *
- * Each slot has a stamp. The stamp of the slot of position p takes these values, one after the
- * other:
+ * Each slot has a stamp. In the slot of position p, the stamp takes these values one after another:
  *
  *   stamp            meaning                    written by
  *   p                free, or being written     fl__mpmc_drain() of the lap before; in the first
@@ -28,48 +27,48 @@
  *   p + a lap        free for the next lap      fl__mpmc_drain()
  *
  * Invariants
- *   1. Without their flags, head <= tail <= head + a lap. Both only grow. A put claims p when the
- *      stamp of the slot is p. A get of p - a lap has written that stamp, so the head was beyond
- *      p - a lap. (In the first lap fl__mpmc_init() has written the stamp, and the head begins
- *      beyond p - a lap.) A get claims p when the stamp is p | ITEM. A put of p has written that
- *      stamp, so the tail was beyond p.
+ *   1. Without their flags, head <= tail <= head + a lap, and both only grow, for these reasons. A
+ *      put claims p when the stamp of the slot is p. The get of p - a lap has written that stamp,
+ *      so the head was beyond p - a lap. (In the first lap fl__mpmc_init() has written the stamp,
+ *      and the head begins beyond p - a lap.) A get claims p when the stamp is p | ITEM. The put of
+ *      p has written that stamp, so the tail was beyond p.
  *   2. The stamp of a slot only grows. Only the put that has claimed p writes p | ITEM, and only
- *      the get that has claimed p then writes p + a lap. Between a claim and that store the slot
- *      is the claimer's alone.
- *   3. Once the tail is CLOSED, no CAS on it succeeds, since each expects a tail without CLOSED.
- *      So every accepted put came before the close. A get that finds CLOSED and tail == head in one
- *      load of the tail knows that all those items are claimed.
- *   4. WAIT is set only at a moment when the ring is empty (full). If it is empty, the waiter has
- *      read the head as h, and its CAS finds the tail at h. The head is never beyond the tail, so
- *      it is still h. If the ring is full, the waiter has read the tail as t, and its CAS finds the
- *      head at t - a lap. The tail is never beyond head + a lap, so it is still t. The next claim
- *      of the opposite side is a CAS on the word that has WAIT, and that claim alone finds WAIT. So
- *      the waiter needs no second look at the ring, and puts and gets need no fence.
+ *      the get that has claimed p then writes p + a lap. Between a claim and that store only the
+ *      claimer uses the slot.
+ *   3. Once the tail is CLOSED, no CAS on it succeeds, because each CAS expects a tail without
+ *      CLOSED. So every accepted put came before the close, and a get that finds CLOSED and tail ==
+ *      head in one load of the tail knows that all accepted items are claimed.
+ *   4. WAIT is set only at a moment when the ring is empty (full). A waiter for an item has read
+ *      the head as h, and its CAS finds the tail at h. The head is never beyond the tail, so it is
+ *      still h. A waiter for space has read the tail as t, and its CAS finds the head at t - a lap.
+ *      The tail is never beyond head + a lap, so it is still t. The next claim of the opposite side
+ *      is a CAS on the word with WAIT, and only that claim finds WAIT. So the waiter need not look
+ *      at the ring again, and puts and gets need no fence.
  *
  * Linearization points
  *   put, get            The CAS of the claim.
  *   "full"              The load of the tail, t, in the last round. The head, loaded later, is t -
- *                       one lap. At the load of the tail the head was at least that, by invariant
+ *                       one lap. When the tail was loaded, the head was at least that, by invariant
  *                       1, and it only grows. So the ring was full at that load.
  *   "empty", "closed    The load of the tail that finds the tail at h, where h is the head that
  *   and empty"          this round has loaded. The head only grows, and is never beyond the tail.
  *                       So it is still h at the load of the tail, and the ring is empty.
  *
- * The first load of a round acquires. So the later loads see at least what the thread that wrote
- * the loaded word had seen. -EBUSY means that a call of the opposite side has claimed the slot, and
- * has not published it yet. So behind a put that has stopped, the ring is never "empty".
+ * The first load of a round acquires, so the later loads see at least what the writer of the loaded
+ * word had seen. -EBUSY means that a call of the opposite side has claimed the slot but not
+ * published it yet. So behind a put that has stopped, the ring is never "empty".
  *
  * Progress: each call is lock-free. A claim repeats a round in four cases: another call has changed
  * the word since it was loaded; the weak CAS failed spuriously; a load got an old value; or
  * fl__mpmc_refuse() has made a pause. But a put that has stopped hides its item and the items
- * behind it, so gets return -EBUSY there. In the same way, a get that has stopped keeps its slot,
- * and puts return -EBUSY there.
+ * behind it, so gets return -EBUSY. In the same way, a get that has stopped keeps its slot, so puts
+ * return -EBUSY.
  *
  * Lifetime: the store of the last stamp is a put's last access to the ring.
  *
- * Each call claims its slot by a CAS on one word. From about eight threads on, the competition for
- * this word sets the speed. docs/decisions/bounded-ring-claims.md has three other designs, which
- * were measured and not taken.
+ * Each call claims its slot by a CAS on one word. From about eight threads on, the contention for
+ * this word limits the speed. docs/decisions/bounded-ring-claims.md describes three other designs,
+ * which were measured and rejected.
  */
 #include "mpmc.h"
 #include "../base/sys.h"
@@ -119,8 +118,8 @@ void fl_mpmc_close(fl_mpmc *q)
 {
 	/*
 	 * release: pairs with the loads that find CLOSED, for what was done before the close.
-	 * seq_cst: the close, the claims, and the loads that return a length or "empty" are in one
-	 * order.
+	 * seq_cst: the close, the claims, and the loads that return a length or "empty" have one
+	 * total order.
 	 */
 	(void)fl__or_seq_cst(&q->tail, (uint64_t)FL__MPMC_CLOSED);
 }
@@ -139,8 +138,8 @@ static uint64_t mpmc_index(const struct fl_mpmc *q, uint64_t at)
 uint64_t fl__mpmc_puts(struct fl_mpmc *q)
 {
 	/*
-	 * relaxed: a caller that compares this count has loaded the count of done items with
-	 * acquire before, and so sees the puts of those items
+	 * relaxed: a caller that compares this count has first loaded the count of done items with
+	 * acquire, so it sees the puts of those items
 	 */
 	const uint64_t tail = fl__load_relaxed(&q->tail);
 	return tail / fl__mpmc_lap(q) * q->capacity + mpmc_index(q, tail);
@@ -153,9 +152,9 @@ size_t fl_mpmc_length(const fl_mpmc *q)
 	uint64_t head, tail;
 	do {
 		/*
-		 * All three loads pair with the CAS of a claim. acquire: the tail that is loaded
-		 * next is not older than this head. seq_cst: the length has its place in the one
-		 * order of the claims.
+		 * All three loads pair with the CAS of a claim. acquire: the tail, loaded next, is
+		 * not older than this head. seq_cst: the length takes its place in the total order
+		 * of the claims.
 		 */
 		head = fl__load_acquire(&q->head) & ~flags;
 		tail = fl__load_seq_cst(&q->tail) & ~flags;
@@ -164,24 +163,24 @@ size_t fl_mpmc_length(const fl_mpmc *q)
 	return (size_t)(mpmc_index(q, tail) + (laps ? q->capacity : 0) - mpmc_index(q, head));
 }
 
-/* Returns -EAGAIN (full) or -EBUSY for `at`, whose slot is still in use by the lap before. */
+/* Returns -EAGAIN (full) or -EBUSY for `at`, whose slot the previous lap still uses. */
 static int mpmc_no_space(struct fl_mpmc *q, uint64_t at)
 {
 	/*
-	 * seq_cst: pairs with the CAS of a get's claim. "Full" has its place in the one order of
-	 * the claims of all rings.
+	 * seq_cst: pairs with the CAS of a get's claim. "Full" takes its place in the total order
+	 * of the claims of all rings.
 	 */
 	const uint64_t head = fl__load_seq_cst(&q->head) & ~(uint64_t)FL__MPMC_FLAGS;
 	return head == at - fl__mpmc_lap(q) ? -EAGAIN : -EBUSY;
 }
 
-/* Returns why there is no item at `at`: -EAGAIN, -EBUSY, -EPIPE. */
+/* Returns why there is no item at `at`: -EAGAIN, -EBUSY or -EPIPE. */
 static int mpmc_no_item(struct fl_mpmc *q, uint64_t at)
 {
 	/*
-	 * seq_cst: pairs with the CAS of a put's claim. "Empty" has its place in the one order of
-	 * the claims of all rings. As an acquire, the load pairs with fl_mpmc_close(), for what
-	 * came before the close.
+	 * seq_cst: pairs with the CAS of a put's claim. "Empty" takes its place in the total order
+	 * of the claims of all rings. As an acquire, the load also pairs with fl_mpmc_close(), for
+	 * what came before the close.
 	 */
 	const uint64_t tail = fl__load_seq_cst(&q->tail);
 	if ((tail & ~(uint64_t)FL__MPMC_FLAGS) != at)
@@ -191,7 +190,7 @@ static int mpmc_no_item(struct fl_mpmc *q, uint64_t at)
 
 /*
  * All pauses of this file are multiplied by this factor. The model checker defines it as 0, because
- * there each iteration of a pause would be a step of a loop that waits.
+ * it would take each iteration of a pause as a step of a waiting loop.
  */
 #ifndef FL__MPMC_TURNS
 #define FL__MPMC_TURNS 1
@@ -199,9 +198,9 @@ static int mpmc_no_item(struct fl_mpmc *q, uint64_t at)
 
 /*
  * Pauses after the `failed`-th failed CAS of a claim. Each failed CAS has taken the cache line from
- * the threads whose CAS would succeed. Between the load of the word and the CAS, a claim has two
- * cache misses: one at the word, and one at the stamp. So a pause must last for several claims of
- * other threads. Then one thread makes several claims in a row, and their slots are on one line.
+ * threads whose CAS would have succeeded. Between the load of the word and the CAS, a claim has two
+ * cache misses, at the word and at the stamp. So a pause must last as long as several claims of
+ * other threads. Then one thread makes several claims in a row, whose slots share a line.
  * docs/decisions/bounded-ring-claims.md has the figures.
  */
 void fl__mpmc_back_off(unsigned failed)
@@ -213,11 +212,11 @@ void fl__mpmc_back_off(unsigned failed)
 bool fl__mpmc_fall_behind(uint64_t *caught_up, uint64_t at)
 {
 	/*
-	 * The pause grows with the number of positions passed since the last call, up to ITEMS of
-	 * them.
+	 * The pause grows with the number of positions passed since the last call, up to ITEMS
+	 * positions.
 	 */
 	enum { SEVERAL = 4, TURNS_PER_ITEM = 8, ITEMS = 8 };
-	/* relaxed: a wrong guess only costs time. The result is negative if `at` is old. */
+	/* relaxed: a wrong guess only costs time. `passed` is negative if `at` is old. */
 	const int64_t passed = (int64_t)(at - fl__load_relaxed(caught_up));
 	if (passed != 0) /* otherwise callers that poll would take the line from each other */
 		fl__store_relaxed(caught_up, at);
@@ -228,9 +227,9 @@ bool fl__mpmc_fall_behind(uint64_t *caught_up, uint64_t at)
 }
 
 /*
- * Called by a put, or with `gets` by a get, that finds its slot at `at` not ready. It may pause and
- * return 0; then the caller looks again. Otherwise it returns the reason: -EAGAIN, -EBUSY or
- * -EPIPE. It pauses first because the exact answer costs the opposite side the cache line that its
+ * Called by a put, or with `gets` by a get, that finds its slot at `at` not ready. Either pauses
+ * and returns 0, so that the caller looks again, or returns the reason: -EAGAIN, -EBUSY or -EPIPE.
+ * It pauses first because finding the reason takes from the opposite side the cache line that its
  * next call changes.
  */
 int fl__mpmc_refuse(struct fl_mpmc *q, uint64_t at, bool gets)
@@ -242,8 +241,8 @@ int fl__mpmc_refuse(struct fl_mpmc *q, uint64_t at, bool gets)
 
 /*
  * fl__mpmc_can_put() and fl__mpmc_can_get() make the loads of a claim without the CAS. The load of
- * tail or head acquires, so that the later loads are no older ("Linearization points"). The load of
- * the stamp is relaxed, since nothing in the slot is touched.
+ * tail or head acquires, so that the later loads are not older ("Linearization points"). The load
+ * of the stamp is relaxed, because nothing in the slot is touched.
  */
 int fl__mpmc_can_put(struct fl_mpmc *q)
 {
@@ -273,7 +272,7 @@ int fl__mpmc_can_get(struct fl_mpmc *q)
 
 bool fl__mpmc_mark_empty(struct fl_mpmc *q)
 {
-	/* relaxed, both: the CAS of the tail confirms tail and head (invariant 4) */
+	/* relaxed, both: the CAS on the tail confirms tail and head (invariant 4) */
 	const uint64_t head = fl__load_relaxed(&q->head) & ~(uint64_t)FL__MPMC_FLAGS;
 	uint64_t tail = fl__load_relaxed(&q->tail);
 	do {
@@ -281,8 +280,7 @@ bool fl__mpmc_mark_empty(struct fl_mpmc *q)
 			return false;
 		/*
 		 * release: pairs with the CAS in fl__mpmc_claim_slots(), for what was done before.
-		 * The CAS is made even if WAIT is set, because it confirms that WAIT is still
-		 * there.
+		 * The CAS is made even if WAIT is set, because it confirms that WAIT is still set.
 		 */
 	} while (!fl__cas_weak_release(&q->tail, &tail, tail | FL__MPMC_WAIT));
 	return true;
@@ -290,7 +288,7 @@ bool fl__mpmc_mark_empty(struct fl_mpmc *q)
 
 bool fl__mpmc_mark_full(struct fl_mpmc *q)
 {
-	/* relaxed, both: the CAS of the head confirms head and tail (invariant 4) */
+	/* relaxed, both: the CAS on the head confirms head and tail (invariant 4) */
 	const uint64_t tail = fl__load_relaxed(&q->tail) & ~(uint64_t)FL__MPMC_WAIT;
 	uint64_t head = fl__load_relaxed(&q->head);
 	do {
@@ -336,8 +334,8 @@ static FL__NOINLINE int mpmc_get_any(fl_mpmc *q, void *item)
 }
 
 /*
- * Items of this size have a path of their own, which saves no registers. The CAS waits for earlier
- * stores, so stores that save registers would delay it.
+ * Items of this size take a separate path, which saves no registers, because the CAS waits for
+ * earlier stores and so would be delayed by those that save registers.
  */
 enum { MPMC_ITEM = sizeof(uint64_t) };
 
