@@ -1,14 +1,14 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * The unbounded queue is a linked list of segments. At the end of this file is the backend of
+ * The unbounded queue, a linked list of segments. The end of this file contains the backend of
  * fl_queue.
  *
- * Each segment is an array of slots. A producer draws a ticket from the tail of the last segment,
- * by fetch-and-add. A consumer draws a ticket from the head of the first segment, by CAS; the only
- * consumer of a queue draws it by a store. The number of the ticket is the index of the slot. If a
- * producer's ticket is beyond the slots, the producer appends a segment.
+ * Each segment is an array of slots. A producer draws a ticket from the tail of the last segment by
+ * fetch-and-add. A consumer draws a ticket from the head of the first segment by CAS, or by a store
+ * if it is the queue's only consumer. The ticket's number is the index of its slot. A producer
+ * whose ticket is beyond the slots appends a segment.
  *
- * A segment's tail has the number of producers' tickets, and two bits:
+ * A segment's tail consists of the number of producers' tickets and two bits:
  *
  *   bit     means                 set by                            cleared by
  *   WAIT    a consumer waits      fl__unbounded_mark_empty(), in    a put that found WAIT with its
@@ -34,89 +34,87 @@
  *                      consumer takes the item
  *
  * Invariants
- *   1. A producer's ticket counts, unless it is beyond the slots or comes after the close. Each
+ *   1. A producer's ticket counts unless it is beyond the slots or drawn after the close. Each
  *      ticket that counts stands for one slot, and no two producers' tickets stand for the same
- *      slot. The same holds for the consumers' tickets. So an item has one producer and one
- *      consumer.
- *   2. head <= tail, and head <= slots: a consumer draws a ticket only for a slot that has a
- *      producer's ticket. So "empty" uses up no slots.
- *   3. A consumer polls its slot UNBOUNDED_POLLS times, then poisons the slot. A producer that
- *      finds its slot poisoned draws another ticket. So no context waits for a peer that has
- *      stopped.
- *   4. Only the last segment has slots without a ticket, because a producer appends a segment only
- *      after it has drawn a ticket beyond the slots.
- *   5. The queue's tail is the last segment or an earlier one. A producer that appends does not
- *      move the tail, since the consumer of its item may free the queue as soon as the segment is
- *      appended. The next call that finds a segment behind the tail moves the tail. The queue's
- *      head is at or before the first segment with items, and never beyond the tail. The consumer
- *      that moves the head past a segment retires the segment, after the tail has moved on.
+ *      slot. The same holds for consumers' tickets. So an item has one producer and one consumer.
+ *   2. head <= tail and head <= slots, because a consumer draws a ticket only for a slot for which
+ *      a producer has one. So a get that finds the queue empty uses up no slot.
+ *   3. A consumer polls its slot UNBOUNDED_POLLS times and then poisons it. A producer that finds
+ *      its slot poisoned draws another ticket. So no context waits for a peer that has stopped.
+ *   4. Only the last segment can have slots without a ticket, because a producer appends a segment
+ *      only after it has drawn a ticket beyond the slots.
+ *   5. The queue's tail is the last segment or an earlier one. A producer that appends a segment
+ *      does not move the tail, because the consumer of its item may free the queue as soon as the
+ *      segment is appended. Instead, the next call that finds a segment behind the tail moves it.
+ *      The queue's head is at or before the first segment with items, and never beyond the tail.
+ *      The consumer that moves the head past a segment retires that segment, after the tail has
+ *      moved on.
  *   6. CLOSED is set where it takes effect: in a tail that has a slot left, or in the last `next`.
- *      So a producer learns of the close from the step by which it would have put. Therefore no
- *      put is accepted after a consumer got "closed and drained".
- *   7. A mark is set by a CAS: on the tail of the last segment, if consumers have drawn all tickets
- *      that producers have, or on its `next`, if all slots are used. So an item for the waiter
- *      needs a later ticket, or an appended segment. A put that draws such a ticket finds the mark,
- *      and clears it after the draw. If several puts find the mark, one of them clears it, and that
- *      put owes the wake. A put that appends clears the mark by the CAS that appends. No mark goes
- *      from a segment to the next.
+ *      So a producer learns of the close from the step that would have put its item. Therefore no
+ *      put is accepted after a consumer has found the queue closed and drained.
+ *   7. A mark is set by a CAS: on the tail of the last segment, if consumers have drawn as many
+ *      tickets as producers, or on its `next`, if all slots are used. So an item for the waiter
+ *      requires a later ticket or an appended segment. A put that draws such a ticket finds the
+ *      mark, and clears it after the draw. If several puts find the mark, the one that clears it
+ *      owes the wake. A put that appends a segment clears the mark by the CAS that appends. No mark
+ *      moves from one segment to the next.
  *   8. A closer reads `end` and then the tail, writes the tail's tickets to `end` if they differ,
- *      and then sets CLOSED by a CAS on that tail. The tickets in both words only grow until then.
- *      So a stopped closer changes neither word after the close, and `end` has the tail's tickets
- *      of the close.
+ *      and then sets CLOSED by a CAS on that tail. Until then the tickets in both words only grow.
+ *      So a closer that was stopped changes neither word after the close, and `end` is the number
+ *      of tickets that the tail had at the close.
  *
  * Linearization points
- *   put          Where its producer drew the ticket of the slot that it filled, or appended a
- *                segment with the item. A put that is refused linearizes where it read CLOSED.
- *   get          Where its consumer drew the ticket of the slot from which it takes the item.
- *   close        At the CAS that sets CLOSED, or where the close read that CLOSED is set already.
- *   "drained"    Where the call read CLOSED. Before that, the call has read a head that equals the
+ *   put          Where the producer drew the ticket of the slot that it filled, or appended a
+ *                segment with the item. A refused put linearizes where it read CLOSED.
+ *   get          Where the consumer drew the ticket of the slot from which it takes the item.
+ *   close        At the CAS that sets CLOSED, or where the close read that CLOSED was already set.
+ *   "drained"    Where the call read CLOSED. Before that, the call has read a head equal to the
  *                number of tickets that count. Once CLOSED is set, this number is fixed, and the
  *                head cannot pass it.
- *   "empty"      The call that finds the queue empty has read a head. It linearizes directly after
+ *   "empty"      A call that finds the queue empty has read a head. It linearizes directly after
  *                the get that drew the last ticket before this head, or directly after the creation
- *                of the queue if no get has drawn a ticket. The call reads the tail, or the `next`,
- *                after the head. So it sees the ticket of each put that happened before the call,
- *                before that get, or before an earlier get. If it sees no ticket beyond the head,
- *                all items of those puts have been got. The value of the tail may be older than
- *                that of the head. Suppose that a get G found its slot filled, and so drew its
- *                ticket without a look at the tail. Another consumer may read the head that G
- *                wrote, with acquire, and then an old tail, which does not have the ticket of G's
- *                slot.
+ *                of the queue if no get has drawn a ticket. Because the call reads the tail, or the
+ *                `next`, after the head, it sees the ticket of each put that happened before the
+ *                call, before that get, or before an earlier get. If it sees no ticket beyond the
+ *                head, all items of those puts have been got. The tail that it reads may be older
+ *                than the head. For example, a get G that finds its slot filled draws its ticket
+ *                without looking at the tail. Another consumer may then read the head that G wrote,
+ *                with acquire, and an old tail, which lacks the ticket of G's slot.
  *
- * Progress: the queue is lock-free, with three exceptions. The allocator may lock. If there is no
- * memory for the hazard pointers of a thread, its puts return -ENOMEM, and its other calls that
- * need them lock the record that such threads share (fl__hazards_borrow()). And in an fl_queue,
- * three kinds of callers lock a bucket of the parking lot: a put that owes a wake, a close, and a
- * consumer that poisons a slot (fl__queue_recheck_join()). A consumer repeats a round in four
- * cases: another consumer has moved the head; the segment has no further slot, and the head has
- * moved to the next segment; all slots of the consumer's tickets were poisoned; or
- * fl__mpmc_fall_behind() has made a pause. A steady flow uses one spare segment and does not
- * allocate, unless so many threads have used unbounded queues that a pass frees several segments.
+ * Progress: the queue is lock-free, except in three cases. The allocator may lock. If there is no
+ * memory for a thread's hazard pointers, its puts return -ENOMEM, and its other calls that need
+ * them lock the record that such threads share (fl__hazards_borrow()). In an fl_queue, a put that
+ * owes a wake, a close, and a consumer that poisons a slot (fl__queue_recheck_join()) lock a bucket
+ * of the parking lot. A consumer repeats a round in four cases: another consumer has moved the
+ * head; the segment has no further slot, and the head has moved to the next segment; all slots of
+ * the consumer's tickets were poisoned; or fl__mpmc_fall_behind() has paused. A steady flow reuses
+ * one spare segment and does not allocate, unless so many threads have used unbounded queues that a
+ * pass frees several segments.
  *
- * Segments are reclaimed by hazard pointers (hazard.h). A thread that retires a segment may make a
- * pass: it goes through all hazard pointers and all retired segments. It keeps the segments that
- * are protected or pinned, and frees the others; the first of them becomes the spare, if there is
- * none. A pass is paid for by the segments that are retired after it (unbounded_retire()). So a
- * queue keeps four kinds of retired segments: those that a hazard pointer protected during the last
- * pass, which are at most 2 T if T threads have used any unbounded queue; those that were pinned at
- * that time; those that were retired since, at most one for each UNBOUNDED_LOOKS pointers and
- * segments that the last pass looked at; and those that a thread was just going through when it was
- * stopped. A context that calls other code while it uses a segment's items pins the segment.
+ * Segments are reclaimed by hazard pointers (hazard.h). A context that calls other code while it
+ * uses a segment's items pins the segment. A thread that retires a segment may make a pass through
+ * all hazard pointers and all retired segments. It keeps the segments that are protected or pinned,
+ * and frees the others, of which the first becomes the spare if there is none. A pass is paid for
+ * by the segments that are retired after it (unbounded_retire()). So a queue keeps four kinds of
+ * retired segments: those that a hazard pointer protected during the last pass, at most 2 T if T
+ * threads have used any unbounded queue; those that were pinned at that time; those retired since,
+ * at most one for each UNBOUNDED_LOOKS pointers and segments that the last pass looked at; and
+ * those that a thread was going through when it was stopped.
  *
- * Why this design. Each slot is used once, so it holds an item of any size by value. The word of
- * the fetch-and-add also says that the queue is closed or that a consumer sleeps. So a producer
- * needs no further load and no fence. With epochs in place of hazard pointers, one stopped reader
- * would keep all garbage. A thread keeps its hazard on the segment that it used last. While the
- * thread stays on that segment, protection costs a load and a comparison, and no fence. It also
- * costs memory: up to two segments for each thread. As a backend of fl_queue, the queue counts a
- * ticket as a put until its slot is known to be poisoned. When a slot is poisoned, the number of
- * puts falls, and the contexts that wait in fl_queue_join() must look again.
+ * Why this design. Each slot is used once, so it can hold an item of any size by value. The word of
+ * the fetch-and-add also says whether the queue is closed and whether a consumer sleeps, so a
+ * producer needs no further load and no fence. With epochs instead of hazard pointers, one stopped
+ * reader would keep all garbage. A thread keeps its hazard pointer on the segment that it used
+ * last. While it stays on that segment, protection costs a load and a comparison but no fence. The
+ * price is memory: up to two segments for each thread. As a backend of fl_queue, the queue counts a
+ * ticket as a put until its slot is known to be poisoned. Then the number of puts decreases, and
+ * the contexts that wait in fl_queue_join() must look again.
  *
- * A consumer that has caught up looks at a slot, and at the word with the tickets, that a producer
- * is about to write. So it takes both cache lines from the producer.
- * docs/decisions/consumer-pause.md says how it lets the producers get ahead. A put of one of
- * several producers misses two cache lines; docs/decisions/unbounded-slots.md has the designs that
- * were tried against that.
+ * A consumer that has caught up looks at a slot and at the word with the tickets just before a
+ * producer writes them, so it takes both cache lines from the producer.
+ * docs/decisions/consumer-pause.md explains how it lets the producers get ahead. With several
+ * producers, a put misses two cache lines; docs/decisions/unbounded-slots.md describes the designs
+ * that were tried against that.
  */
 #include "mpmc_unbounded.h"
 #include "../base/sys.h"
@@ -146,7 +144,7 @@ static struct fl__segment *unbounded_new_segment(struct fl__unbounded *c)
 		s->memory = memory;
 		return s; /* zeroed */
 	}
-	/* relaxed, all: only this thread has the segment, and the append publishes it */
+	/* relaxed, all: only this thread uses the segment, and the append publishes it */
 	fl__store_relaxed(&s->head, 0);
 	fl__store_relaxed(&s->next, 0);
 	fl__store_relaxed(&s->end, 0);
@@ -174,9 +172,9 @@ static void unbounded_push_retired(struct fl__unbounded *c, struct fl__segment *
 }
 
 /*
- * Returns the place in a tree of segments that points to the one at the address `object`, or where
- * that one belongs. It is a digital search tree, whose paths are the bits of the hashed addresses.
- * Different addresses have different hashes, so no path is longer than 64.
+ * Returns the link in `tree` that points to the segment at the address `object`, or at which that
+ * segment belongs. The tree is a digital search tree whose paths are the bits of the hashed
+ * addresses. Different addresses have different hashes, so no path is longer than 64.
  */
 static struct fl__segment **unbounded_find(struct fl__segment **tree, const void *object)
 {
@@ -194,8 +192,8 @@ static void unbounded_mark_protected(void *tree, const void *object)
 }
 
 /*
- * Makes a pass: frees the retired segments that nothing protects. Returns how many hazard pointers
- * and segments it has looked at.
+ * Makes a pass, which frees the retired segments that nothing protects. Returns how many hazard
+ * pointers and segments it has looked at.
  */
 static ptrdiff_t unbounded_reclaim(struct fl__unbounded *c)
 {
@@ -213,8 +211,8 @@ static ptrdiff_t unbounded_reclaim(struct fl__unbounded *c)
 		all = s->next_retired;
 		/*
 		 * acquire: pairs with the release in unbounded_unpin(). A thread pins a segment
-		 * while its hazard pointer protects the segment. fl__hazards_each() has seen the
-		 * end of that protection, so this load sees the pin.
+		 * while its hazard pointer protects it. fl__hazards_each() has seen the end of that
+		 * protection, so this load sees the pin.
 		 */
 		if (s->is_protected || fl__load_acquire(&s->pins) > 0)
 			unbounded_push_retired(c, s);
@@ -226,17 +224,17 @@ static ptrdiff_t unbounded_reclaim(struct fl__unbounded *c)
 
 /*
  * Retires `s`, which is unreachable. Each retired segment pays for UNBOUNDED_LOOKS looks of the
- * last pass, and the next pass is made when all its looks are paid for. So the passes cost a
- * segment no more if more threads have used unbounded queues. While a pass looks at no more
- * pointers and segments than that, each retired segment makes a pass.
+ * last pass, and the next pass is made when all of them are paid for. So the cost of passes per
+ * segment does not grow with the number of threads that have used unbounded queues. If a pass looks
+ * at no more than UNBOUNDED_LOOKS pointers and segments, each retired segment causes a pass.
  */
 static void unbounded_retire(struct fl__unbounded *c, struct fl__segment *s)
 {
 	unbounded_push_retired(c, s);
 	/*
-	 * relaxed, both: they only decide when a pass is made. If a thread is stopped in its pass,
-	 * nothing is owed, and each segment that other threads retire makes another pass, which
-	 * goes through other segments.
+	 * relaxed, both: they only decide when a pass is made. While a thread is stopped in its
+	 * pass, nothing is owed, so each segment that other threads retire causes another pass,
+	 * which goes through other segments.
 	 */
 	if (fl__add_relaxed(&c->owed, (ptrdiff_t)-UNBOUNDED_LOOKS) <= UNBOUNDED_LOOKS)
 		fl__store_relaxed(&c->owed, unbounded_reclaim(c));
@@ -285,7 +283,7 @@ FL__COLD void fl__unbounded_end(struct fl__unbounded *c)
 
 struct fl__segment *fl__unbounded_protect(struct fl__segment *const *at, enum fl__hazard place)
 {
-	/* relaxed: the segment is not used before the load below finds it again */
+	/* relaxed: the segment is used only after the load below has found it again */
 	struct fl__segment *seen, *now = fl__load_relaxed(at);
 	do {
 		seen = now;
@@ -312,8 +310,9 @@ static void unbounded_advance(struct fl__segment **at, struct fl__segment *s, ui
 }
 
 /*
- * Called by a consumer when all slots of `s` are taken. Moves the head to the next segment, and
- * returns 0. Returns -EAGAIN if there is no next segment yet, and -EPIPE if there will be none.
+ * Called by a consumer when consumers have drawn all tickets of `s`. Moves the head to the next
+ * segment and returns 0. Returns -EAGAIN if there is no next segment yet, and -EPIPE if there will
+ * be none.
  */
 int fl__unbounded_advance_head(struct fl__unbounded *c, struct fl__segment *s)
 {
@@ -322,9 +321,9 @@ int fl__unbounded_advance_head(struct fl__unbounded *c, struct fl__segment *s)
 	if (next < UNBOUNDED_NEXT_SEGMENT)
 		return next == UNBOUNDED_NEXT_CLOSED ? -EPIPE : -EAGAIN;
 	/*
-	 * relaxed: the CAS checks a stale `s`. Any other value says that the tail has left `s` for
-	 * ever. The value cannot be an older segment: the consumer that moved the head to `s` had
-	 * seen the tail at `s` or beyond, and this thread has acquired that head.
+	 * relaxed: if the value `s` is stale, the CAS fails. Any other value means that the tail
+	 * has left `s` forever. It cannot be an older segment, because the consumer that moved the
+	 * head to `s` had seen the tail at `s` or beyond, and this thread has acquired that head.
 	 */
 	if (fl__load_relaxed(&c->tail) == s)
 		unbounded_advance(&c->tail, s, next);
@@ -334,7 +333,7 @@ int fl__unbounded_advance_head(struct fl__unbounded *c, struct fl__segment *s)
 	 */
 	if (!fl__cas_release(&c->head, &left, (struct fl__segment *)next)) /* NOLINT(performance-no-int-to-ptr) */
 		return 0;
-	/* The hazard pointer protects the next segment from now on, so that `s` can be freed. */
+	/* From now on the hazard pointer protects the next segment, so that `s` can be freed. */
 	if (fl__hazards_mine->pointers[FL__HAZARD_HEAD] == s)
 		(void)fl__unbounded_protect(&c->head, FL__HAZARD_HEAD);
 	unbounded_retire(c, s);
@@ -354,7 +353,7 @@ FL__COLD static int unbounded_append(struct fl__unbounded *c, struct fl__segment
 {
 	/*
 	 * acquire: pairs with the release below, by the thread that has appended the segment.
-	 * unbounded_advance() passes the address on, so this thread must have acquired the
+	 * unbounded_advance() publishes the address again, so this thread must have acquired the
 	 * segment's contents.
 	 */
 	uintptr_t next = fl__load_acquire(&s->next);
@@ -390,19 +389,19 @@ FL__COLD static int unbounded_append(struct fl__unbounded *c, struct fl__segment
 }
 
 /*
- * Called by a put that found the mark with its ticket. Returns whether it has cleared a mark, and
- * so owes its wake. That mark may be a newer one.
+ * Called by a put that found the mark with its ticket. Returns whether it has cleared a mark,
+ * possibly a newer one, and so owes its wake.
  */
 static bool unbounded_clear_mark(struct fl__segment *s)
 {
 	/*
-	 * relaxed: the mark was set in a transaction of the parking lot. There the put finds the
-	 * consumer.
+	 * relaxed: the mark was set in a transaction of the parking lot, where the put finds the
+	 * consumer
 	 */
 	return fl__and_relaxed(&s->tail, ~(uint64_t)FL__UNBOUNDED_WAIT) & FL__UNBOUNDED_WAIT;
 }
 
-/* Goes on with a put that has drawn the ticket `word` of `s`, or no ticket if `s` is NULL. */
+/* Continues a put that has drawn the ticket `word` of `s`, or no ticket if `s` is NULL. */
 FL__COLD int fl__unbounded_put_slow(struct fl__unbounded *c, const void *item, struct fl__segment *s, uint64_t word,
                                     bool *owes_wake)
 {
@@ -461,7 +460,7 @@ size_t fl__unbounded_put_many(struct fl__unbounded *c, const void *items, size_t
 			next += put * size;
 			continue;
 		}
-		/* Fills the slots of the tickets in order, and passes over poisoned ones. */
+		/* Fills the slots of the tickets in order, and skips poisoned ones. */
 		for (; i < k && index + i < c->slots; i++)
 			if (fl__unbounded_fill(c, s, index + i, next)) {
 				done++;
@@ -479,8 +478,8 @@ uint64_t fl__unbounded_closed_tickets(const struct fl__segment *s)
 }
 
 /*
- * Waits a bounded time for the producer of a slot. Returns true if the slot is filled. Else the
- * slot is poisoned.
+ * Waits a bounded time for the producer of a slot. Returns true if the slot is filled; otherwise
+ * the slot is poisoned.
  */
 bool fl__unbounded_await_slot(struct fl__unbounded *c, struct fl__segment *s, uint64_t index)
 {
@@ -492,14 +491,12 @@ bool fl__unbounded_await_slot(struct fl__unbounded *c, struct fl__segment *s, ui
 			return seen == FL__SLOT_FULL;
 		fl__pause(1U << i);
 	}
-	/*
-	 * acquire: pairs with the release in fl__unbounded_fill(), which may have come just before
-	 */
+	/* acquire: pairs with the release in fl__unbounded_fill(), which may just have happened */
 	uint32_t was = fl__swap_acquire(state, FL__SLOT_POISONED);
 	if (was == FL__SLOT_EMPTY) {
 		/*
-		 * release: pairs with the acquire in fl__unbounded_puts(), which then sees the
-		 * ticket of the poisoned slot, too
+		 * release: pairs with the acquire in fl__unbounded_puts(), which then also sees the
+		 * ticket of the poisoned slot
 		 */
 		fl__add_release(&c->poisoned, 1);
 		if (c->on_poison)
@@ -509,8 +506,8 @@ bool fl__unbounded_await_slot(struct fl__unbounded *c, struct fl__segment *s, ui
 }
 
 /*
- * The slow path of fl__unbounded_get_mpsc(), for the case that the next slot is not filled, or that
- * the segment has no further slot.
+ * The slow path of fl__unbounded_get_mpsc(), for when the next slot is not filled or the segment
+ * has no further slot.
  */
 int fl__unbounded_get_mpsc_slow(struct fl__unbounded *c, void *item)
 {
@@ -547,7 +544,10 @@ int fl__unbounded_get_mpsc_slow(struct fl__unbounded *c, void *item)
 	}
 }
 
-/* Returns the item of the caller's ticket, in place, or NULL if its slot is poisoned. */
+/*
+ * Returns the address of the item of the caller's ticket in its slot, or NULL if the slot is
+ * poisoned.
+ */
 static unsigned char *unbounded_item(struct fl__unbounded *c, struct fl__segment *s, uint64_t index)
 {
 	unsigned char *slot = fl__unbounded_slot(c, s, index);
@@ -557,9 +557,8 @@ static unsigned char *unbounded_item(struct fl__unbounded *c, struct fl__segment
 }
 
 /*
- * Draws tickets for up to `n` items, and returns how many. The tickets are consecutive, and the
- * first one has the number `*index` in the segment `*s`. If it returns 0, `*rc` is -EAGAIN, -EPIPE
- * or -ENOMEM.
+ * Draws consecutive tickets for up to `n` items, and returns how many. The number of the first
+ * ticket is `*index` in the segment `*s`. If the result is 0, `*rc` is -EAGAIN, -EPIPE or -ENOMEM.
  */
 static FL__NOINLINE size_t unbounded_draw_tickets(struct fl__unbounded *c, size_t n, struct fl__segment **s,
                                                   uint64_t *index, int *rc)
@@ -572,9 +571,9 @@ static FL__NOINLINE size_t unbounded_draw_tickets(struct fl__unbounded *c, size_
 			return 0;
 		}
 		/*
-		 * acquire: pairs with the releases below and in fl__unbounded_get_ready(). So what
-		 * happened before the get that wrote this head happened before the loads of the
-		 * tail and of `next` below.
+		 * acquire: pairs with the releases below and in fl__unbounded_get_ready(), so that
+		 * what happened before the get that wrote this head happened before the loads of
+		 * the tail and of `next` below
 		 */
 		uint64_t head = fl__load_acquire(&(*s)->head);
 		if (fl__unlikely(head >= c->slots)) {
@@ -585,7 +584,7 @@ static FL__NOINLINE size_t unbounded_draw_tickets(struct fl__unbounded *c, size_
 		}
 		*index = head;
 		/*
-		 * A filled slot has a ticket. So the tail, which producers write, is not read.
+		 * A filled slot has a ticket, so the tail, which producers write, need not be read.
 		 * relaxed: unbounded_item() acquires the item. A consumer that reads the head
 		 * written below may read a tail without this ticket ("Linearization points").
 		 */
@@ -615,7 +614,7 @@ static FL__NOINLINE size_t unbounded_draw_tickets(struct fl__unbounded *c, size_
 	}
 }
 
-/* Makes the call fl__unbounded_get_many() when there is no memory for hazard pointers. */
+/* Calls fl__unbounded_get_many() when there is no memory for hazard pointers. */
 FL__SLOW_PATH static size_t unbounded_get_borrowing(struct fl__unbounded *c, void *items, size_t n, int *rc)
 {
 	FL__MAY_BORROW(borrowed);
@@ -653,8 +652,9 @@ static struct fl__segment *unbounded_protect_or_borrow(struct fl__segment *const
 }
 
 /*
- * Draws tickets as unbounded_draw_tickets() does, but does not fail with -ENOMEM. It also pins the
- * segment: it is not freed before unbounded_unpin(). So the caller may use the items in place.
+ * Draws tickets as unbounded_draw_tickets() does, but does not fail with -ENOMEM. Also pins the
+ * segment, which is then not freed before unbounded_unpin(), so that the caller may use the items
+ * in place.
  */
 static size_t unbounded_claim_pinned(struct fl__unbounded *c, size_t n, struct fl__segment **s, uint64_t *index,
                                      int *rc)
@@ -677,12 +677,12 @@ static size_t unbounded_claim_pinned(struct fl__unbounded *c, size_t n, struct f
 static void unbounded_unpin(struct fl__segment *s)
 {
 	/*
-	 * release: pairs with the acquire in unbounded_retire(), for what was done with the items
+	 * release: pairs with the acquire in unbounded_reclaim(), for what was done with the items
 	 */
 	fl__sub_release(&s->pins, 1u);
 }
 
-/* Returns a segment that was the last during the call. */
+/* Returns a segment that was the last one at some moment of the call. */
 static struct fl__segment *unbounded_last(struct fl__unbounded *c, bool *borrowed)
 {
 	for (;;) {
@@ -700,8 +700,8 @@ static bool unbounded_close_tail(struct fl__unbounded *c, struct fl__segment *s)
 {
 	for (;;) {
 		/*
-		 * acquire: pairs with the release below, so the tail, read next, has at least as
-		 * many tickets as `end`
+		 * acquire: pairs with the release below, so that the tail, read next, has at least
+		 * as many tickets as `end`
 		 */
 		uint64_t end = fl__load_acquire(&s->end);
 		/* relaxed: a stale value only makes the last CAS fail */
@@ -751,10 +751,10 @@ bool fl__unbounded_is_closed(struct fl__unbounded *c)
 	return fl__load_relaxed(&s->tail) & FL__UNBOUNDED_CLOSED || fl__load_relaxed(&s->next) == UNBOUNDED_NEXT_CLOSED;
 }
 
-/* One try of fl__unbounded_mark_empty(). Returns its result, or 1 if the caller must look again. */
+/* Tries fl__unbounded_mark_empty() once. Returns its result, or 1 if the caller must look again. */
 static int unbounded_mark_last(struct fl__unbounded *c, struct fl__segment *s)
 {
-	/* relaxed: if this head equals the tail of the CAS below, it is the newest head, too */
+	/* relaxed: if this head equals the tail of the CAS below, it is also the newest head */
 	uint64_t head = fl__load_relaxed(&s->head);
 	if (head >= c->slots) {
 		int rc = fl__unbounded_advance_head(c, s);
@@ -774,7 +774,7 @@ static int unbounded_mark_last(struct fl__unbounded *c, struct fl__segment *s)
 	if (word & FL__UNBOUNDED_CLOSED)
 		return -EPIPE;
 	/*
-	 * The CAS is made even if WAIT is set, since a put may just be clearing it. relaxed: the
+	 * The CAS is made even if WAIT is set, because a put may just be clearing it. relaxed: the
 	 * mark publishes nothing. The put that draws the next ticket reads this word, and then
 	 * finds the waiter in the parking lot.
 	 */
@@ -802,7 +802,7 @@ uint64_t fl__unbounded_puts(struct fl__unbounded *c)
 	FL__MAY_BORROW(borrowed);
 	/*
 	 * acquire: pairs with the release in fl__unbounded_await_slot(). `poisoned` is read before
-	 * the number of tickets. So the difference contains all items that were put before, and
+	 * the number of tickets, so the difference includes all items that were put before, and
 	 * perhaps some tickets whose slots were poisoned since.
 	 */
 	uint64_t poisoned = fl__load_acquire(&c->poisoned);
@@ -825,20 +825,20 @@ FL__COLD size_t fl__unbounded_length(struct fl__unbounded *c)
 /*
  * The backend of an unbounded FIFO queue. No producer waits for space, so that side has no mark. No
  * call waits for another one (invariant 3), so there is no -EBUSY. The put that clears WAIT wakes a
- * waiter when it ends, whatever its result. If this put has put nothing for lack of memory, the
- * waiter finds the queue empty, and sets WAIT again.
+ * waiter when it ends, whatever its result. If this put has failed for lack of memory, the waiter
+ * finds the queue empty and sets WAIT again.
  *
  * puts() is the number of tickets, including those of puts in progress, minus the number of tickets
- * whose slots were poisoned. It decreases where a consumer poisons a slot. If the queue is closed
- * by then, the put of that slot may return -EPIPE. Its item then never comes to a consumer, so no
- * consumer calls fl_queue_task_done() for it. So the consumer that poisons the slot calls
+ * whose slots were poisoned. It decreases when a consumer poisons a slot. If the queue is closed by
+ * then, the put of that slot may return -EPIPE. In this case no consumer gets its item or calls
+ * fl_queue_task_done() for it. Therefore the consumer that poisons the slot calls
  * fl__queue_recheck_join(). A joiner counts inside a transaction of the parking lot, and the
  * consumer opens a transaction after it has counted. So either the consumer finds the joiner, or
- * the joiner gets the new count.
+ * the joiner reads the new count.
  *
- * In a queue with one consumer, the get is the only operation that differs. That consumer alone
- * marks and discards, which moves the head and retires segments. All other contexts do not move the
- * head, and use segments under a hazard pointer alone.
+ * In a queue with one consumer, only the get differs. Only that consumer marks and discards, which
+ * moves the head and retires segments. No other context moves the head, and the others use a
+ * segment only while a hazard pointer protects it.
  */
 
 /* Aligns the state, because malloc() aligns it to less than struct fl__unbounded needs. */
@@ -929,14 +929,14 @@ FL__COLD static int unbounded_discard(fl_queue *of, size_t *count, bool *owes_wa
 	return 0;
 }
 
-/* For a get it also returns 0 while a put is in progress that has no item yet. */
+/* For a get, also returns 0 while a put is in progress that has not filled its slot yet. */
 static int unbounded_can(void *state, enum fl__queue_side side)
 {
 	struct fl__unbounded *c = unbounded_of(state);
 	/*
-	 * It is read before the length, so the length lacks no put that happened before the call. A
-	 * put during the call may be missing. The result is then -EPIPE although there is an item,
-	 * and the get that the caller tries after it finds the item.
+	 * It is read before the length, so the length includes all puts that happened before the
+	 * call. A put during the call may be missing. Then the result is -EPIPE although there is
+	 * an item, but the get that the caller tries next finds it.
 	 */
 	const bool closed = fl__unbounded_is_closed(c);
 	if (side == FL__PRODUCERS ? !closed : fl__unbounded_length(c) > 0)

@@ -8,20 +8,20 @@
 #include <fairlead/error.h>
 
 /*
- * The unbounded lock-free FIFO. It is the FAAArrayQueue of Correia and Ramalhete (2016), with items
- * by value, a close, and a mark for waiters. The head of mpmc_unbounded.c has the tables and the
- * invariants.
+ * The unbounded lock-free FIFO: the FAAArrayQueue of Correia and Ramalhete (2016), extended by
+ * items by value, a close, and a mark for waiters. The head of mpmc_unbounded.c has the tables and
+ * the invariants.
  */
 
-/* The bits of a segment's tail, and the step from a ticket to the next. */
+/* The bits of a segment's tail, and the step from one ticket to the next. */
 enum { FL__UNBOUNDED_WAIT = 1, FL__UNBOUNDED_CLOSED = 2, FL__UNBOUNDED_TICKET = 4 };
 enum { FL__SLOT_EMPTY, FL__SLOT_FULL, FL__SLOT_POISONED };
 
 struct fl__segment {
 	_Alignas(64) uint64_t tail; /* producers' tickets * FL__UNBOUNDED_TICKET, and bits */
 	/*
-	 * The number of consumers' tickets. It exceeds neither the producers' tickets nor the
-	 * slots.
+	 * The number of consumers' tickets, which exceeds neither that of producers' tickets nor
+	 * that of slots.
 	 */
 	_Alignas(64) uint64_t head;
 	_Alignas(64) uintptr_t next;
@@ -41,8 +41,8 @@ struct fl__unbounded {
 	/* The next fields, up to `one_consumer`, never change. */
 	uint64_t slots; /* the number of slots of a segment */
 	/*
-	 * The layout of a slot, in bytes: the size of the item, which comes first; the offset of
-	 * the state; and the distance to the next slot.
+	 * The layout of a slot, in bytes: the size of the item, which is at offset 0; the offset of
+	 * the state; the distance to the next slot.
 	 */
 	size_t item_size, state_at, stride;
 	bool one_consumer; /* the consumer uses fl__unbounded_get_mpsc() */
@@ -67,7 +67,7 @@ static inline void *fl__align_to_line(void *memory)
 
 /*
  * Makes an empty queue in `c`, which is zeroed and aligned to 64 bytes. `slots` is the number of
- * slots of a segment; 0 means a default. Returns 0, -ENOMEM or -EOVERFLOW.
+ * slots in a segment, or 0 for the default. Returns 0, -ENOMEM or -EOVERFLOW.
  */
 int fl__unbounded_init(struct fl__unbounded *c, size_t item_size, size_t slots);
 
@@ -75,21 +75,19 @@ int fl__unbounded_init(struct fl__unbounded *c, size_t item_size, size_t slots);
 void fl__unbounded_end(struct fl__unbounded *c);
 
 /*
- * Closes the queue, so that later puts fail. A get returns -EPIPE when it has no accepted item
- * left. May be called again.
+ * Closes the queue, so that later puts fail. A get returns -EPIPE when no accepted item is left.
+ * May be called again.
  */
 void fl__unbounded_close(struct fl__unbounded *c);
 bool fl__unbounded_is_closed(struct fl__unbounded *c);
 
 /*
- * Returns about how many items there are. A put in progress counts. The result is exact if the
+ * Returns the approximate number of items, including puts in progress. The result is exact if the
  * queue is closed and no put is in progress.
  */
 size_t fl__unbounded_length(struct fl__unbounded *c);
 
-/*
- * Returns how many items were put in all. A put in progress counts, and a put that failed does not.
- */
+/* Returns how many items were put in all, including puts in progress but not puts that failed. */
 uint64_t fl__unbounded_puts(struct fl__unbounded *c);
 
 /*
@@ -141,7 +139,9 @@ static inline uint64_t fl__unbounded_counted(const struct fl__unbounded *c, cons
 	return word / FL__UNBOUNDED_TICKET < c->slots ? word / FL__UNBOUNDED_TICKET : c->slots;
 }
 
-/* Returns the segment in `*at`, if the thread's hazard pointer `place` protects it, else NULL. */
+/*
+ * Returns the segment in `*at` if the thread's hazard pointer `place` protects it, otherwise NULL.
+ */
 static inline struct fl__segment *fl__unbounded_protected(struct fl__segment *const *at, enum fl__hazard place)
 {
 	/*
@@ -153,8 +153,8 @@ static inline struct fl__segment *fl__unbounded_protected(struct fl__segment *co
 }
 
 /*
- * Protects the segment in `*at` by the hazard pointer `place`, and returns it. It returns NULL if
- * there is no memory.
+ * Protects the segment in `*at` by the hazard pointer `place`, and returns it, or NULL if there is
+ * no memory.
  */
 static inline struct fl__segment *fl__unbounded_segment(struct fl__segment *const *at, enum fl__hazard place)
 {
@@ -179,8 +179,8 @@ static inline bool fl__unbounded_fill(const struct fl__unbounded *c, struct fl__
 
 /*
  * Puts an item. Returns 0, -ENOMEM or -EPIPE. If the put has cleared the mark, sets `*owes_wake`,
- * whatever its result. The last access of a put is the one that fills the item's slot, or appends a
- * segment with the item. After that, the item's consumer may free the queue.
+ * whatever its result. The last access of a put is the one that fills the item's slot or appends a
+ * segment with the item, because then the item's consumer may free the queue.
  */
 static inline int fl__unbounded_put(struct fl__unbounded *c, const void *item, bool *owes_wake)
 {
@@ -199,8 +199,9 @@ static inline int fl__unbounded_put(struct fl__unbounded *c, const void *item, b
 }
 
 /*
- * Gets the next item, if its put is over and no other consumer takes it in the meantime. Else
- * returns false, also if the queue is empty. Then the caller calls fl__unbounded_get_many().
+ * Gets the next item, if its put has ended and no other consumer takes the item in the meantime.
+ * Otherwise (for example, if the queue is empty) returns false, and the caller calls
+ * fl__unbounded_get_many().
  */
 static inline bool fl__unbounded_get_ready(struct fl__unbounded *c, void *item)
 {
@@ -225,8 +226,8 @@ static inline bool fl__unbounded_get_ready(struct fl__unbounded *c, void *item)
 }
 
 /*
- * Gets an item, for the only consumer of the queue. No other context moves the head, so the
- * consumer draws its tickets by plain stores. Returns 0, -EAGAIN or -EPIPE.
+ * Gets an item for the queue's only consumer. No other context moves the head, so this consumer
+ * draws its tickets by plain stores. Returns 0, -EAGAIN or -EPIPE.
  */
 static inline int fl__unbounded_get_mpsc(struct fl__unbounded *c, void *item)
 {

@@ -1,16 +1,16 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * The blocking queue on top of a backend (queue.h). This file has the creation, the waits, puts and
- * gets, and joins.
+ * The blocking queue on top of a backend (queue.h): creating and freeing, waits, puts and gets, and
+ * joins.
  *
  * A put of one item is one operation of the backend, and linearizes where that operation does. If
  * the backend is full, the producer spins, enqueues itself, sleeps, and tries again when it is
- * woken. A get does the same when the backend is empty. If the backend returns -EBUSY, the caller
- * waits until another call has gone on, as one waits for a lock.
+ * woken. A get does the same if the backend is empty. If the backend returns -EBUSY, the caller
+ * waits for a call in progress as it would wait for a lock.
  *
- * Costs. A put costs what the backend costs while no context sleeps, since the sleeper marks a word
- * that the other side must change anyway. A join counts by positions, so it costs a put nothing
- * either. A caller that must not wait for a call in progress uses the ring itself
+ * Costs. While no context sleeps, a put costs only what the backend costs, because a sleeper marks
+ * a word that the other side must change anyway. A join counts by positions, so it costs a put
+ * nothing either. A caller that must not wait for a call in progress uses the ring itself
  * (fairlead/mpmc.h).
  */
 #include "queue.h"
@@ -75,7 +75,7 @@ FL__COLD int fl_queue_create(fl_queue **made, size_t item_size, const fl_queue_c
 }
 
 /*
- * Drops all items, and returns how many. The queue is closed, or no longer used. A put in progress
+ * Drops all items, and returns how many. The queue is closed or no longer used. A put in progress
  * fails, or its item is dropped, too.
  */
 static size_t queue_drop_all(fl_queue *q)
@@ -140,18 +140,17 @@ size_t fl_queue_close_now(fl_queue *q)
  * the parking lot (lot.h).
  *
  * The mark. The backend has a mark for each side, which says that a waiter exists. (The unbounded
- * FIFO queue has a mark for consumers alone, since its producers do not wait. A rendezvous has
- * neither marks nor a baton: rendezvous.c says how its calls meet.) A waiter sets the mark in a
- * transaction of the parking lot, and enqueues itself there if, at that moment, there is no item
- * (no space), and no call of the opposite side is in progress. The next call of the opposite side
- * finds the mark before it adds an item (frees space), or in the same atomic step. It clears the
- * mark, and owes a wake. If several calls find the mark, only the one that clears it owes the wake.
- * A call that finds no mark owes nothing.
+ * FIFO queue has a mark only for consumers, because its producers do not wait. A rendezvous uses
+ * neither marks nor a baton; rendezvous.c says how its calls meet.) If there is no item (no space)
+ * and no call of the opposite side is in progress, a waiter sets the mark and enqueues itself, in
+ * one transaction of the parking lot. The next call of the opposite side finds the mark before it
+ * adds an item (frees space), or in the same atomic step. It clears the mark and owes a wake. If
+ * several calls find the mark, only the one that clears it owes the wake.
  *
- * The baton. Waiters are woken one at a time. The waiter that was woken has the baton. When it has
+ * The baton. Waiters are woken one at a time, and the woken waiter holds the baton. When it has
  * made its call or gives up, it passes the baton on: if there are more items (more space), it wakes
- * the next waiter; else it sets the mark again. If other calls took what the holder was woken for,
- * the holder sets the mark and enqueues itself at the front.
+ * the next waiter; otherwise it sets the mark again. If other calls took what the holder was woken
+ * for, the holder sets the mark and enqueues itself at the front.
  *
  * Invariant. If a waiter is enqueued, then the mark is set, or one of the following contexts will
  * wake a waiter or set the mark:
@@ -165,7 +164,7 @@ size_t fl_queue_close_now(fl_queue *q)
  * gave up.
  *
  * Lifetime. As soon as a consumer can get the item, it may free the queue. From then on the put
- * touches only the parking lot, by the address of a wait queue. An enqueued waiter keeps the queue
+ * touches only the parking lot, by the key of a wait queue. An enqueued waiter keeps the queue
  * alive. `inside` counts the contexts that may still touch the queue after a sleep.
  */
 
@@ -177,7 +176,7 @@ void fl__queue_pause(unsigned round)
 	}
 	struct fl__wait wait;
 	fl__wait_begin(&wait, FL__DEBUG_SLEEP, NULL);
-	/* The wait has no node, so only its deadline ends it. */
+	/* No node belongs to this wait, so only its deadline ends it. */
 	(void)fl__wait_sleep(&wait, fl_after(FL_US(50)), FL_SHIELDED);
 }
 
@@ -240,8 +239,8 @@ static bool queue_may_be_ready(const void *what)
 
 /*
  * Spins, and then sleeps. Returns -ETIMEDOUT, -ECANCELED or 0. After 0 the caller tries its call
- * again. The exception: if `*woken_with` is FL__HANDED_OFF, the waking thread has made the call. At
- * a rendezvous the caller does not spin, because its partner can meet it only in the wait queue.
+ * again, except if `*woken_with` is FL__HANDED_OFF: then the waking thread has made the call. At a
+ * rendezvous the caller does not spin, because its partner can meet it only in the wait queue.
  */
 static int queue_sleep(fl_queue *q, struct fl__queue_call *call, uint32_t *woken_with, fl_time deadline,
                        fl_cancel_token *cancel)
@@ -264,7 +263,7 @@ static int queue_sleep(fl_queue *q, struct fl__queue_call *call, uint32_t *woken
 
 void fl__queue_enter(fl_queue *q)
 {
-	/* relaxed: a free of the queue that does not come after this call is misuse */
+	/* relaxed: a program that frees the queue without waiting for this call misuses it */
 	fl__add_relaxed(&q->inside, 1u);
 }
 
@@ -275,9 +274,9 @@ void fl__queue_leave(fl_queue *q)
 }
 
 /*
- * Waits until the call can be made, and makes it. The consumer of an item may free the queue. So a
- * producer leaves `inside` before it puts, and touches afterwards only what fl__queue_pass_baton()
- * touches. At a rendezvous a consumer leaves `inside` first, too, because the producer that it
+ * Waits until the call can be made, and makes it. The consumer of an item may free the queue, so a
+ * producer leaves `inside` before it puts, and afterwards touches only what fl__queue_pass_baton()
+ * touches. At a rendezvous a consumer also leaves `inside` first, because the producer that it
  * meets may free the queue.
  */
 static int queue_wait_and_call(fl_queue *q, struct fl__queue_call *call, fl_time deadline, fl_cancel_token *cancel)
@@ -307,14 +306,16 @@ static int queue_wait_and_call(fl_queue *q, struct fl__queue_call *call, fl_time
 static inline int queue_count_refusal(fl_queue *q, int rc)
 {
 	if (rc == -EAGAIN || rc == -ETIMEDOUT)
-		/* relaxed, both: the figure is approximate, since two threads may count at once */
+		/*
+		 * relaxed, both: the figure is approximate, because two threads may count at once
+		 */
 		fl__store_relaxed(&q->refusals, fl__load_relaxed(&q->refusals) + 1);
 	return rc;
 }
 
 /*
- * The names of static functions that may wait begin with fl__, too. Reports leave out the frames of
- * the library by their names, and so show the callers (report.c).
+ * The names of static functions that may wait also begin with fl__, because reports omit the
+ * library's frames by their names, in order to show the callers (report.c).
  */
 
 /*
@@ -390,7 +391,9 @@ int fl_queue_put_until(fl_queue *q, const void *item, fl_time deadline, fl_cance
 int fl_queue_try_put_many(fl_queue *q, const void *items, size_t n, size_t *count)
 {
 	struct fl__queue_call call = queue_call(items, NULL, n);
-	/* `q` is not used after a success: a consumer of all these items may have freed it. */
+	/*
+	 * After a success `q` is not used, because a consumer of all these items may have freed it.
+	 */
 	const int rc = n > 0 ? queue_count_refusal(q, fl__queue_call_now(q, &call)) : 0;
 	*count = call.count;
 	return rc == 0 && call.count < n ? -EAGAIN : rc;
@@ -455,7 +458,7 @@ int fl_queue_get_many_until(fl_queue *q, void *items, size_t n, size_t *count, f
 }
 
 /*
- * Joining. A join waits until as many items are done as were put.
+ * Joining. A join waits until all items that were put are done.
  *
  *   bits of done  meaning            changed by
  *   JOINED (1)    a joiner may wait  set by a join while items are left; cleared by the call that
@@ -467,14 +470,14 @@ int fl_queue_get_many_until(fl_queue *q, void *items, size_t n, size_t *count, f
  *
  * Rules of joining
  *   1. `done` never exceeds the puts, which the backend counts. So if a load of `done` and a later
- *      load of the puts are equal, both had this value at the later load. That load is the
+ *      load of the puts return the same value, both had this value at the later load, which is the
  *      linearization point of a join.
  *   2. No wake is lost. JOINED is in the word that the CAS changes. A call that finds JOINED opens
- *      a transaction, unless there were more puts before the CAS: then a later call counts the last
- *      item. If the backend has puts_decrease, each call that finds JOINED opens a transaction. So
- *      does the consumer that decreases the puts, afterwards.
+ *      a transaction, unless there were more puts before the CAS, because then a later call counts
+ *      the last item. If the puts can decrease (puts_decrease), each call that finds JOINED opens a
+ *      transaction, and so does the consumer that has decreased the puts.
  *   3. A call that counts an item has acquired all earlier counts, and with them the puts of those
- *      items. Otherwise `done`, which grows, could equal an old value of the puts.
+ *      items. Otherwise the growing `done` could equal an old value of the puts.
  */
 enum { QUEUE_JOINED = 1, QUEUE_ONE = 2 };
 
@@ -490,7 +493,7 @@ static bool queue_is_joined(fl_queue *q)
 	return queue_is_joined_at(q, fl__load_acquire(&q->done));
 }
 
-/* Sets JOINED, in a transaction. Returns false, and does not set it, if all items are done. */
+/* Called in a transaction. Sets JOINED, or returns false if all items are done. */
 static bool queue_mark_joiner(fl_queue *q)
 {
 	for (;;) {
@@ -515,19 +518,16 @@ FL__SLOW_PATH void fl__queue_recheck_join(fl_queue *q)
 }
 
 /*
- * Counts one more item as done. Returns false if all items are done already. If the count makes all
- * items done, another thread may free the queue at once.
+ * Counts one more item as done. Returns false if all items are already done. After the last item is
+ * counted, another thread may free the queue at once.
  */
 static bool queue_done(fl_queue *q)
 {
-	/* It is read now, since the queue may be freed after the CAS. */
+	/* Read now, because the queue may be freed after the CAS. */
 	const bool puts_decrease = q->backend->puts_decrease;
 	uint64_t done, puts;
 	do {
-		/*
-		 * acquire: pairs with the CAS below, for the puts of the items that are done (rule
-		 * 3)
-		 */
+		/* acquire: pairs with the CAS below, for the puts of the done items (rule 3) */
 		done = fl__load_acquire(&q->done);
 		puts = q->backend->puts(q->state);
 		if (done / QUEUE_ONE == puts)
@@ -538,7 +538,7 @@ static bool queue_done(fl_queue *q)
 		 */
 	} while (!fl__cas_weak_release(&q->done, &done, done + QUEUE_ONE));
 	if (fl__unlikely((done & QUEUE_JOINED) != 0) && (done / QUEUE_ONE + 1 == puts || puts_decrease))
-		/* It uses the queue only while a joiner waits, which keeps the queue alive. */
+		/* This uses the queue only while a joiner waits, which keeps the queue alive. */
 		fl__queue_recheck_join(q);
 	return true;
 }
@@ -598,8 +598,8 @@ int fl_queue_join_until(fl_queue *q, fl_time deadline, fl_cancel_token *cancel)
 size_t fl_queue_unfinished(const fl_queue *q)
 {
 	/*
-	 * acquire: pairs with the release in queue_done(), so the puts, loaded next, are at least
-	 * `done`
+	 * acquire: pairs with the release in queue_done(), so that the puts, loaded next, are at
+	 * least `done`
 	 */
 	const uint64_t done = fl__load_acquire(&q->done) / QUEUE_ONE;
 	return (size_t)(q->backend->puts(((fl_queue *)q)->state) - done);
@@ -633,8 +633,8 @@ bool fl_queue_is_closed(const fl_queue *q)
 }
 
 /*
- * The functions for FL_WAIT_ANY(). An observer waits like any consumer or producer: it sets the
- * mark and enqueues itself. But it takes no item and no space.
+ * The functions for FL_WAIT_ANY(). An observer sets the mark and enqueues itself like a consumer or
+ * a producer, but it takes no item and no space.
  */
 
 static int queue_can(fl_queue *q, enum fl__queue_side side)

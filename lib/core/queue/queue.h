@@ -10,20 +10,19 @@
 #include <stdalign.h>
 
 /*
- * The blocking queue consists of a backend, which holds the items, and of queue.c, which waits. The
- * operations of a backend wait neither for items nor for space. Some of them wait for a lock, or
- * for a call in progress: the file of each backend says which.
+ * The blocking queue consists of a backend, which holds the items, and queue.c, which waits. The
+ * operations of a backend wait neither for items nor for space. Some of them wait for a lock or for
+ * a call in progress, as the file of each backend says.
  *
- * Consumers wait for an item, and producers for space. Each side has a wait queue. Joiners have a
+ * Consumers wait for items, and producers for space. Each side has its wait queue. Joiners have a
  * third one.
  */
 enum fl__queue_side { FL__CONSUMERS, FL__PRODUCERS };
 enum { FL__JOINERS = FL__PRODUCERS + 1 };
 
 /*
- * The operations of a backend. Any thread may call them at any time, except init and fini, and
- * except where `one_producer` or `one_consumer` forbids it. `state` is the memory at the end of
- * struct fl_queue.
+ * The operations of a backend. Except init and fini, any thread may call them at any time, unless
+ * `one_producer` or `one_consumer` forbids it. `state` is the memory at the end of struct fl_queue.
  */
 struct fl__queue_backend {
 	size_t size; /* bytes of the state, which is aligned as by malloc() */
@@ -36,8 +35,8 @@ struct fl__queue_backend {
 	void (*fini)(void *state);
 
 	/*
-	 * put and get put or get up to `n` items, where `n` is at least 1. If a call clears a mark,
-	 * it sets `*owes_wake`, whatever its result.
+	 * Put or get up to `n` items, where `n` is at least 1. If a call clears a mark, it sets
+	 * `*owes_wake`, whatever its result.
 	 *
 	 *   0        the call has put or got `*count` items
 	 *   -EAGAIN  the queue is full (put) or empty (get)
@@ -45,22 +44,22 @@ struct fl__queue_backend {
 	 *   -EPIPE   the queue is closed (put), or closed and empty (get)
 	 *   -ENOMEM  a put is out of memory
 	 *
-	 * A put into a queue that is never full, since it is unbounded or overwrites, and that
-	 * returns -EPIPE or -ENOMEM, may have put `*count` items before.
+	 * If the queue is never full, because it is unbounded or overwrites, a put that returns
+	 * -EPIPE or -ENOMEM may have put `*count` items before.
 	 */
 	int (*put)(void *state, const void *items, size_t n, size_t *count, bool *owes_wake);
 	int (*get)(void *state, void *items, size_t n, size_t *count, bool *owes_wake);
 	/*
 	 * A quick put (get) of one item, which also makes the wake that it owes. Returns false if
-	 * it has put (got) nothing. Then a call of `put` (`get`) has the result. NULL if there is
-	 * no quicker way than `put` (`get`).
+	 * it has put (got) nothing; then the caller calls `put` (`get`) for the result. NULL if
+	 * there is no quicker way than `put` (`get`).
 	 */
 	bool (*put_one)(struct fl_queue *q, const void *item);
 	bool (*get_one)(struct fl_queue *q, void *item);
 	/*
-	 * Called when the queue is closed, or no longer used. Takes as many items as it can at
-	 * once. Calls fl__queue_drop() on each item in place, in the order of gets. Returns what a
-	 * get returns.
+	 * Called when the queue is closed or no longer used. Removes as many items as it can at
+	 * once, and calls fl__queue_drop() on each of them in place, in the order of gets. Returns
+	 * what a get returns.
 	 */
 	int (*discard)(struct fl_queue *q, size_t *count, bool *owes_wake);
 
@@ -68,27 +67,27 @@ struct fl__queue_backend {
 	int (*can)(void *state, enum fl__queue_side side);
 
 	/*
-	 * Returns whether `can` may return something else than -EAGAIN. It takes no lock, and is
-	 * for a caller that spins. The answer may be out of date, but not for ever. NULL if `can`
-	 * is as cheap.
+	 * Returns, without a lock, whether `can` may return something other than -EAGAIN. For a
+	 * caller that spins. The answer may be out of date, but not forever. NULL if `can` is as
+	 * cheap.
 	 */
 	bool (*may_be_ready)(void *state, enum fl__queue_side side);
 
 	/*
-	 * Called by a context that is about to sleep, in a transaction of the parking lot. Sets the
-	 * mark "a context of `side` waits", and returns true, if at that moment there is no item
-	 * (no space), no put (no get) is in progress, and the queue is open. The next put (get)
-	 * clears the mark and owes a wake. Returns false otherwise.
+	 * Called by a context that is about to sleep, in a transaction of the parking lot. If at
+	 * that moment there is no item (no space), no put (no get) is in progress, and the queue is
+	 * open, sets the mark "a context of `side` waits" and returns true. The next put (get)
+	 * clears the mark and owes a wake. Otherwise returns false.
 	 */
 	bool (*mark)(void *state, enum fl__queue_side side);
 	/*
-	 * Only the rendezvous has this function, in place of marks. In the other backends it is
-	 * NULL. Enqueues `node`, which is an observer, or is part of a struct fl__offer. With an
-	 * offer, it enqueues all offers that `same_step` links, too. Returns false if there may be
-	 * a partner, or the queue is closed.
+	 * Only the rendezvous implements this function, instead of marks. In the other backends it
+	 * is NULL. Enqueues `node`, which is an observer or part of a struct fl__offer. With an
+	 * offer, it also enqueues all offers that `same_step` links. Returns false if there may be
+	 * a partner or the queue is closed.
 	 *
-	 * A call that meets an offer makes the call of the offer, gives the offer's node the value
-	 * FL__HANDED_OFF, and takes the offer's context out of `inside`.
+	 * A call that meets an offer makes the offer's call, gives the offer's node the value
+	 * FL__HANDED_OFF, and removes the offer's context from `inside`.
 	 */
 	bool (*enqueue)(struct fl_queue *q, enum fl__queue_side side, struct fl__node *node);
 
@@ -96,8 +95,8 @@ struct fl__queue_backend {
 	size_t (*length)(void *state);
 	uint64_t (*puts)(void *state); /* returns how many items were put so far */
 	/*
-	 * puts() also counts puts in progress, which may still fail. So its result may be too large
-	 * for a time, and then decreases. It is never too small.
+	 * Whether puts() also counts puts in progress, which may still fail. Then its result may be
+	 * too large for a time, and decreases later. It is never too small.
 	 */
 	bool puts_decrease;
 };
@@ -115,12 +114,12 @@ extern const struct fl__queue_backend fl__backend_mpmc, fl__backend_spsc, fl__ba
 
 struct fl_queue {
 	/*
-	 * For queue_of.h: if the backend is one of these two rings, its pointer points to the
-	 * state. Otherwise both pointers are NULL.
+	 * For queue_of.h: if the backend is one of these two rings, the pointer of that ring points
+	 * to the state. Otherwise both pointers are NULL.
 	 */
 	struct fl_mpmc *mpmc;
 	struct fl__queue_spsc *spsc;
-	/* copies of the backend's pointers, which may be NULL */
+	/* copies of the backend's members, which may be NULL */
 	bool (*put_one)(struct fl_queue *q, const void *item);
 	bool (*get_one)(struct fl_queue *q, void *item);
 	const struct fl__queue_backend *backend;
@@ -128,11 +127,13 @@ struct fl_queue {
 	void (*drop)(void *item, void *drop_arg);
 	void *drop_arg;
 	FL__WORD64 uint64_t done; /* items that are done: "Joining" in queue.c */
-	/* contexts that sleep in a put, a get or a select, or are returning from such a sleep */
+	/*
+	 * how many contexts sleep in a put, a get or a select, or are returning from such a sleep
+	 */
 	uint32_t inside;
 	/*
-	 * The figures of fl_queue_stats(). `apart` keeps them out of the cache line in which
-	 * the state begins, wherever malloc() has put the struct.
+	 * The figures of fl_queue_stats(). `apart` keeps them out of the state's first cache line,
+	 * wherever malloc() has put the struct.
 	 */
 	alignas(max_align_t) size_t waits[2];
 	size_t refusals;
@@ -143,9 +144,9 @@ struct fl_queue {
 _Static_assert(offsetof(struct fl_queue, get_one) == offsetof(struct fl__queue_begin, get_one), "it begins so");
 
 /*
- * Returns the key of a wait queue in the parking lot. A wake that comes late may use the key after
- * the queue is freed. By then no object but another queue can have the same key (fl__lot_key()),
- * and the calls of a queue tolerate spurious wakeups.
+ * Returns the key of a wait queue in the parking lot. A late wake may use the key after the queue
+ * is freed. By then only another queue can have the same key (fl__lot_key()), and the calls of a
+ * queue tolerate spurious wakeups.
  */
 static inline const void *fl__queue_wait_key(const fl_queue *q, int side)
 {
@@ -155,7 +156,7 @@ static inline const void *fl__queue_wait_key(const fl_queue *q, int side)
 /* Called in a transaction in which a context enqueues itself to wait. */
 static inline void fl__queue_count_wait(fl_queue *q, int side)
 {
-	/* relaxed: a figure, which is written only in a transaction */
+	/* relaxed: a figure, written only in a transaction */
 	fl__store_relaxed(&q->waits[side], q->waits[side] + 1);
 }
 
@@ -175,9 +176,9 @@ static inline fl_queue *fl__queue_of_state(void *state)
 }
 
 /*
- * Called by a get or a put that may wait. Pauses if there is no item (no space) and several items
- * have passed since the last call of this side that found none, so that the opposite side gets some
- * cache lines ahead.
+ * Called by a get (a put) that may wait. Pauses if there is no item (no space) and several items
+ * have passed since a call of this side last found none, so that the opposite side gets some cache
+ * lines ahead.
  */
 void fl__queue_spsc_back_off(struct fl__queue_spsc *q, enum fl__queue_side side);
 
@@ -191,28 +192,28 @@ struct fl__offer {
 };
 
 /*
- * Values of a node that was woken. With FL__BATON the waiter has the baton ("Waiting" in queue.c).
- * With FL__HANDED_OFF the waking thread has made the waiter's call.
+ * Values of a node that was woken. FL__BATON: the waiter holds the baton ("How calls wait" in
+ * queue.c). FL__HANDED_OFF: the waking thread has made the waiter's call.
  */
 enum { FL__BATON = 1, FL__HANDED_OFF };
 
 /*
- * These functions count the calling context in `inside`. It enters before its sleep, and leaves
- * when it no longer uses the queue, or is about to make a call after which the queue may be freed.
+ * Count the calling context in `inside`. It enters before its sleep, and leaves when it no longer
+ * uses the queue or is about to make a call after which the queue may be freed.
  */
 void fl__queue_enter(fl_queue *q);
 void fl__queue_leave(fl_queue *q);
 
 /*
- * Sets the mark of `side`, enqueues `node`, and returns true. With `baton` it enqueues `node` at
- * the front, and the caller no longer has the baton. Returns false, and does nothing, if there may
- * be an item (space) by now or the queue is closed.
+ * Sets the mark of `side`, enqueues `node`, and returns true. If there may be an item (space) by
+ * now or the queue is closed, does nothing and returns false. With `baton`, enqueues `node` at the
+ * front, and the caller gives up the baton.
  */
 bool fl__queue_enqueue(fl_queue *q, enum fl__queue_side side, struct fl__node *node, bool baton);
 
 /*
- * Called by the holder of the baton after its call. It touches the queue only if a waiter is
- * enqueued, because such a waiter keeps the queue alive.
+ * Called by the holder of the baton after its call. Touches the queue only if a waiter is enqueued,
+ * because only such a waiter keeps the queue alive.
  */
 void fl__queue_pass_baton(fl_queue *q, enum fl__queue_side side);
 

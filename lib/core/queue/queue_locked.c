@@ -1,16 +1,16 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * This file has the backends with a lock. One is for priority and LIFO queues, bounded or not. The
- * other is for queues that overwrite their oldest item when they are full. A call linearizes in its
- * section under the lock. A put of several items that overwrites has one section for each item.
+ * The backends with a lock: one for priority and LIFO queues, bounded or not, and one for queues
+ * that overwrite their oldest item when they are full. A call linearizes in its critical section. A
+ * put of several items into an overwriting queue has one critical section for each item.
  *
  * Why a lock. In a priority or LIFO queue each put must settle the order of all items, so two
- * threads could do little at once. Instead one thread does much in a row: a thread that waits for
- * the lock pauses four times as long each time, and a thread wakes sleepers only after it has
- * unlocked. The marks are two flags. The array doubles and halves its size, and its memory is
- * allocated and freed outside of the lock. A queue that overwrites its oldest item needs a lock,
- * too: on the ring, the removal of the oldest item and the insertion of the newest are two steps,
- * and in the laboratory other threads saw the queue between the two.
+ * threads could do little at the same time. Instead, one thread does much in a row: a thread that
+ * waits for the lock pauses four times as long each time, and a thread wakes sleepers only after it
+ * has unlocked. The array doubles and halves its size, and its memory is allocated and freed
+ * outside the lock. A queue that overwrites its oldest item also needs a lock, because on the ring,
+ * removing the oldest item and inserting the newest are two steps, and in the laboratory other
+ * threads saw the queue between the two.
  */
 #include "../base/atomic.h"
 #include "../base/sys.h"
@@ -18,24 +18,24 @@
 #include <fairlead/private/inline.h>
 
 /*
- * The state of both backends begins with struct locked. The lock hides calls in progress from each
- * other, so there is no -EBUSY.
+ * The state of both backends begins with struct locked. The lock hides calls in progress from other
+ * calls, so there is no -EBUSY.
  *
  *   lock  meaning              set by                     cleared by
  *   0     free
  *   1     a context holds it   locked_try_acquire(), CAS  locked_release(), store
  *
- * A waiter sets its mark with a bucket of the parking lot locked. So a thread that needs both locks
- * first locks the bucket, and then this lock. Under this lock, the only function of the user that
- * is called is the comparison, which may not wait. Wakes come after the release. locked_release()
- * is the last access of a put to the queue: after it, the item's consumer may free the queue.
+ * A waiter sets its mark while it has locked a bucket of the parking lot. So a thread that needs
+ * both locks first locks the bucket and then this lock. Wakes come after the release. Of the user's
+ * functions only the comparison, which may not wait, is called under this lock. locked_release() is
+ * a put's last access to the queue, because after it the item's consumer may free the queue.
  *
  * Invariants
  *   1. While the lock is free, marked[side] is true only if that side had no item (no space) and
  *      the queue was open when the mark was set, and no item (space) has been added since.
- *   2. `length` and `closed` change only under the lock. Their stores are atomic, since
- *      locked_may_be_ready(), heap_put_one() and heap_get_one() read them without the lock. Such
- *      a value is only a hint: who acts on it takes the lock and looks again.
+ *   2. `length` and `closed` change only under the lock. Their stores are atomic, because
+ *      locked_may_be_ready(), heap_put_one() and heap_get_one() read them without the lock. Such a
+ *      value is only a hint: a caller that acts on it locks and looks again.
  */
 struct locked {
 	uint32_t lock;
@@ -53,10 +53,10 @@ static inline bool locked_try_acquire(struct locked *l)
 }
 
 /*
- * Waits before the next try to acquire the lock. The pauses grow fourfold, so that a holder can
- * have some hundred sections in a row. After some rounds the waiter yields, too, and at last it
- * sleeps, since the holder may have lost its CPU, or may have a lower priority. Other fibers of the
- * thread do not run in the meantime, because the caller may have locked a bucket.
+ * Waits before the next try to acquire the lock. The pauses grow fourfold, so that a holder can run
+ * a few hundred critical sections in a row. After some rounds the waiter also yields, and finally
+ * it sleeps, because the holder may have lost its CPU or may have a lower priority. Other fibers of
+ * the thread do not run in the meantime, because the caller may have locked a bucket.
  */
 static void locked_back_off(unsigned round)
 {
@@ -187,15 +187,15 @@ static uint64_t locked_puts(void *state)
  *   LIFO queue     The items are in the order of the puts.
  *   overwriting    The items are in the order of the puts, and the array is a ring.
  *   priority       The array is a binary heap: while the lock is free, no item comes before its
- *                  parent, as heap_before() says. Each item is followed by its age, which is the
- *                  number of items that were put before it. Of equal items, the one with the
- *                  smallest number comes out first. If the item is small, the age is in the same
+ *                  parent in the order of heap_before(). Each item is followed by its age, which is
+ *                  the number of items that were put before it. Of equal items, the one with the
+ *                  smallest number comes out first. If the item is small, its age is in the same
  *                  cache line.
  *
  * If the items of a put do not fit into the array of an unbounded queue, the array becomes twice as
- * long, or as long as they need. When a get leaves it less than a quarter full, it is halved,
- * several times if need be. Arrays are allocated and freed outside the lock. Under the lock the
- * call checks again whether it needs the new array.
+ * long, or longer if they need more. When a get leaves it less than a quarter full, it is halved,
+ * several times if necessary. Because arrays are allocated and freed outside the lock, the call
+ * checks again under the lock whether it needs the new array.
  */
 enum { HEAP_LEAST = 16 }; /* the least number of items in the array of an unbounded queue */
 
@@ -212,7 +212,7 @@ struct heap {
 	size_t item_size, stride;
 	int (*compare)(const void *a, const void *b, void *compare_arg); /* of a priority queue */
 	void *compare_arg;
-	bool fifo; /* the oldest item comes out first; without `compare` and `fifo`, the newest */
+	bool fifo; /* the oldest item comes out first; without `compare` and `fifo` the newest */
 };
 
 static struct heap *heap_of(fl_queue *q)
@@ -231,7 +231,7 @@ static uint64_t *heap_age_at(const struct heap *h, size_t index)
 	return (uint64_t *)heap_at(h, index + 1) - 1;
 }
 
-/* Returns the bytes from an item to the next. The item size gives its alignment, 16 at most. */
+/* Returns the distance between items in bytes. The item size gives its alignment, at most 16. */
 static size_t heap_stride(size_t item_size, bool with_ages)
 {
 	if (!with_ages)
@@ -252,7 +252,7 @@ static bool heap_before(const struct heap *h, size_t a, size_t b)
 	return (order < 0) | ((order == 0) & (*heap_age_at(h, a) < *heap_age_at(h, b)));
 }
 
-/* Moves down the items that the new item comes out before. Returns the new item's index. */
+/* Moves down the items that will come out after the new item. Returns the new item's index. */
 static size_t heap_sift_up(struct heap *h, const void *item)
 {
 	size_t hole = h->locked.length;
@@ -266,9 +266,7 @@ static size_t heap_sift_up(struct heap *h, const void *item)
 	return hole;
 }
 
-/*
- * Returns the index of the item that has `i` older items, in a queue that is not a priority queue.
- */
+/* Returns the index of the item that is younger than `i` others. Not for priority queues. */
 static size_t heap_ring_index(const struct heap *h, size_t i)
 {
 	const size_t to_end = h->array.allocated - h->first;
@@ -291,8 +289,8 @@ static size_t heap_next(const struct heap *h)
 }
 
 /*
- * Fills the hole at the root with the last item. The last item nearly always belongs far down. So
- * the hole first sinks to the bottom, with one comparison a level, and then rises as far as it must
+ * Fills the hole at the root with the last item, which nearly always belongs far down. So the hole
+ * first sinks to the bottom, with one comparison per level, and then rises as far as it must
  * (Wegener, 1993).
  */
 static void heap_fill_root(struct heap *h)
@@ -370,7 +368,7 @@ static void heap_fini(void *state)
 
 /* The next three functions are called under the lock. */
 
-/* Moves the items to the array `a`, which is large enough. `a` then has the old array. */
+/* Moves the items to the array `a`, which is large enough, and stores the old array in `a`. */
 FL__SLOW_PATH static void heap_swap_arrays(struct heap *h, struct heap_array *a)
 {
 	const struct heap_array before = h->array;
@@ -380,8 +378,8 @@ FL__SLOW_PATH static void heap_swap_arrays(struct heap *h, struct heap_array *a)
 }
 
 /*
- * Returns how many items the array must have for `n` further items. Returns 0 if it is large
- * enough, and SIZE_MAX if no array is.
+ * Returns the length that the array needs for `n` further items: 0 if it is large enough already,
+ * SIZE_MAX if no array is.
  */
 static size_t heap_needs(const struct heap *h, size_t n)
 {
@@ -394,7 +392,7 @@ static size_t heap_needs(const struct heap *h, size_t n)
 	return FL__MAX(allocated, all);
 }
 
-/* Returns how many items the array is to have after a get, or 0 if it is not too large. */
+/* Returns to which length the array shrinks after a get, or 0 if it is not too large. */
 static size_t heap_shrinks_to(const struct heap *h)
 {
 	size_t allocated = h->array.allocated;
@@ -413,9 +411,9 @@ FL__SLOW_PATH static bool heap_alloc_spare(struct heap *h, size_t allocated, str
 }
 
 /*
- * Locks the queue for a put of `n` items. Then an unbounded queue has an array in which they fit.
- * Returns 0, or, without the lock, -EPIPE, -EAGAIN or -ENOMEM. In any case the caller frees
- * `*spare`.
+ * Locks the queue for a put of `n` items, after growing the array of an unbounded queue if
+ * necessary. Returns 0, or -EPIPE, -EAGAIN or -ENOMEM without the lock. In any case the caller
+ * frees `*spare`.
  */
 static inline int heap_lock_to_put(struct heap *h, size_t n, struct heap_array *spare)
 {
@@ -492,9 +490,9 @@ static int heap_get(void *state, void *items, size_t n, size_t *count, bool *owe
 }
 
 /*
- * The calls for one item. The CAS of the lock waits until earlier stores are in the cache, and
- * stores that save registers would delay it. So the common case saves no registers: the item has 4
- * or 8 bytes, and no other item moves.
+ * The calls for one item. The CAS of the lock waits until earlier stores are in the cache, so
+ * stores that save registers would delay it. Therefore the common case saves no registers: an item
+ * of 4 or 8 bytes, where no other item moves.
  */
 
 /* The next two functions release the lock. */
@@ -578,7 +576,8 @@ static bool heap_get_one(fl_queue *q, void *item)
 {
 	struct heap *h = heap_of(q);
 	/*
-	 * relaxed: invariant 2. An unbounded queue takes the long way, since its array may shrink.
+	 * relaxed: invariant 2. An unbounded queue takes the slow path, because its array may
+	 * shrink.
 	 */
 	if (fl__unlikely(fl__load_relaxed(&h->locked.length) == 0 || h->locked.capacity == FL_UNBOUNDED))
 		return false;
@@ -594,15 +593,15 @@ static bool heap_get_one(fl_queue *q, void *item)
 }
 
 /*
- * If the queue has items, closes it, unless it is closed already, and takes its array. The items
- * are then dropped without the lock.
+ * If the queue has items, takes its array, and closes it unless it is closed already. The items are
+ * then dropped without the lock.
  */
 FL__COLD static int heap_discard(fl_queue *of, size_t *count, bool *owes_wake)
 {
 	struct heap *h = heap_of(of);
 	locked_acquire(&h->locked);
 	const int rc = locked_may_get(&h->locked);
-	/* The lock is not copied, since other contexts write it. */
+	/* The lock is not copied, because other contexts write it. */
 	struct heap taken = {.locked = {.length = h->locked.length},
 	                     .array = h->array,
 	                     .first = h->first,
@@ -627,9 +626,9 @@ FL__COLD static int heap_discard(fl_queue *of, size_t *count, bool *owes_wake)
 
 /*
  * A put into the overwriting queue. It does not wait for space. If the queue is full, the put
- * copies the oldest item to memory of its own, and drops it after the release. By then a consumer
- * may free the queue. So the dropped item cannot be counted as done ("Joining" in queue.c).
- * Instead, the section subtracts the dropped item from the count of puts.
+ * copies the oldest item to its own memory, and drops it after the release. By then a consumer may
+ * have freed the queue, so the dropped item cannot be counted as done ("Joining" in queue.c).
+ * Instead, the critical section subtracts it from the count of puts.
  *
  * Returns 0 or -EPIPE. If the queue was full, sets `*dropped` and copies the oldest item to
  * `oldest`. If `oldest` is NULL, puts nothing into a full queue, and returns -EAGAIN.
@@ -669,9 +668,8 @@ static int overwrite_put_one(fl_queue *q, const void *item, bool *owes_wake)
 	}
 	if (rc == 0 && dropped && drop) {
 		/*
-		 * An owed wake comes from this item or an earlier one of this call. It is made
-		 * before the callback, since the callback may take long, or may wait for the
-		 * consumer.
+		 * A wake owed for this item or an earlier one of this call is made before the
+		 * callback, because the callback may take long or wait for the consumer.
 		 */
 		if (*owes_wake)
 			fl__queue_wake(q, FL__CONSUMERS);
