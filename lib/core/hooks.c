@@ -1,17 +1,17 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * The words that the points (hooks.h) read. The words are not in inspect, so that a program that
- * reads them does not link a client. fl__trace_rank is no such word: it is the number of this rank
- * in the files of the recorder, or -1 if the process is no rank.
+ * The words that the points (hooks.h) read. They are not in inspect, so that a program that reads
+ * them does not link a client. fl__trace_rank is something else: the number of this rank in the
+ * recorder's files, or -1 if the process is not a rank.
  *
  *   word               off      on               meaning
  *   fl__hooks          0        FL__HOOKS_ bits  the clients that are on
- *   fl__hook_free      0        FL__HOOK_NEVER   what the fast path of a lock expects
+ *   fl__hook_free      0 FL__HOOK_NEVER the value that the fast path of a lock expects
  *   fl__hook_readers   1        0                a read lock is fast if the lock's word was less
  *                                                than this value
  *   fl__hook_last      LAST     FL__HOOK_NEVER   the last free of a future is fast if the future's
  *                                                word has these references and ENDED
- *   fl__hook_chain     CHAIN    0                how many task blocks a list of free ones keeps
+ *   fl__hook_chain     CHAIN 0 how many task blocks a free list keeps
  */
 #include "hooks.h"
 #include "base/panic.h"

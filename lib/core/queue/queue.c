@@ -155,8 +155,8 @@ size_t fl_queue_close_now(fl_queue *q)
  * Invariant. If a waiter is enqueued, then the mark is set, or one of the following contexts will
  * wake a waiter or set the mark:
  *
- * - a call that has cleared the mark, and has yet to lock the wait queue;
- * - a woken waiter that holds the baton, and has yet to pass it on or to enqueue itself with it;
+ * - a call that has cleared the mark and has yet to lock the wait queue;
+ * - a woken waiter that holds the baton and has yet to pass it on or to enqueue itself with it;
  * - fl_queue_close(), before it locks the wait queue.
  *
  * No wake is lost. The waiter sets the mark and enqueues itself in one transaction. A call that

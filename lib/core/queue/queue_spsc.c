@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * The backend of a bounded FIFO queue with one producer and one consumer. It uses the slots of
- * spsc.c, and adds waits and a close.
+ * The backend of a bounded FIFO queue with one producer and one consumer: the slots of spsc.c, with
+ * waits and a close.
  *
  *   word              holds                                  written by
  *   put.count         how many items were put (tail)         the producer
@@ -24,43 +24,44 @@
  *     FENCED (32)     the system has no membarrier()         set by queue_spsc_init()
  *
  * Puts and gets have no fence. A call announces itself in `next`, loads the flags, acts, counts in
- * tail (head), and last stores the slot's byte. A context that sets a mark, CLOSED or DROPPED then
- * makes all threads pass a full fence (membarrier()), and looks whether a call is announced. If the
- * fence of a call's thread comes before the announcement, the call sees the flag. If the fence
- * comes after the announcement, the context that set the flag sees the announcement. This is
- * Dekker's algorithm. With FENCED, each call has a fence of its own.
+ * tail (head), and finally stores the slot's byte. A context that sets a mark, CLOSED or DROPPED
+ * then makes all threads execute a full fence (membarrier()), and checks whether a call is
+ * announced. If the fence in a call's thread comes before the announcement, the call sees the flag.
+ * If the fence comes after the announcement, the context that set the flag sees the announcement.
+ * This is Dekker's algorithm. With FENCED, each call executes its own fence.
  *
  * Invariants
- *   1. head <= tail <= head + capacity. Only the consumer touches a slot with byte 1, only the
+ *   1. head <= tail <= head + capacity. Only the consumer touches a slot with byte 1, and only the
  *      producer a slot with byte 0. The bytes from head up to tail are 1, the others 0, except
- *      those of a call in progress. That call counts first, then sets its bytes, from the last to
- *      the first. So the items that the bytes show are counted. A discard takes all items at once:
- *      it sets head to tail, and leaves the bytes of the items as they are.
- *   2. put.next != tail exactly while a put is in progress that has not counted, and get.next !=
- *      head exactly while a get is. A refused call takes its announcement back. A discard that
- *      takes items does not change get.next, but nobody looks for a get in progress after that.
- *   3. If a context has set a flag, fenced all threads, and then found no put announced, every
- *      later put sees the flag. The same holds for gets. It follows that CONSUMER, once set, is
- *      cleared by the next put, which owes a wake; that tail is final when SEALED is set; and that
- *      a discard has the items to itself.
- *   4. A mark may stay when its waiter has gone. Then it costs the next call a visit to the parking
- *      lot. While the mark is set, a get that finds no item checks whether a put is announced, and
- *      returns -EBUSY then. Otherwise a consumer would try to sleep again and again beside a put
- *      that has stopped. A put that finds no space checks for a get in the same way. Without the
- *      mark, neither side looks at the opposite announcements.
+ *      those of a call in progress. That call first counts and then sets its bytes, from the last
+ *      to the first, so the items that the bytes show are counted. A discard takes all items at
+ *      once: it sets head to tail, and leaves the bytes of the items unchanged.
+ *   2. put.next != tail exactly while a put is in progress that has not counted yet, and get.next
+ *      != head exactly while such a get is. A refused call withdraws its announcement. A discard
+ *      that takes items does not change get.next, but after that nobody looks for a get in
+ *      progress.
+ *   3. If a context has set a flag, fenced all threads, and then found no announced put, every
+ *      later put sees the flag. The same holds for gets. Therefore CONSUMER, once set, is cleared
+ *      by the next put, which owes a wake; tail is final when SEALED is set; and nobody else uses
+ *      the items of a discard.
+ *   4. A mark may outlive its waiter; then the next call visits the parking lot in vain. While the
+ *      mark is set, a get that finds no item returns -EBUSY if a put is announced. Otherwise a
+ *      consumer would try to sleep again and again while a put that has stopped is in progress. A
+ *      put that finds no space checks for a get in the same way. Without the mark, neither side
+ *      looks at the opposite announcements.
  *   5. `flags` and the announcements are accessed relaxed where invariant 3 needs them, because
  *      queue_spsc_fence_all() or the fence of queue_spsc_reload_flags() orders them.
  *
  * Linearization points
- *   put              The load of the flags, if the close came while the put was announced; else
- *                    the store to tail.
+ *   put              The load of the flags, if the close came while the put was announced;
+ *                    otherwise the store to tail.
  *   get              The store to head.
  *   "full", "empty"  The load of the slot's byte.
- *   close            Where it sets CLOSED. It returns when the queue is sealed.
+ *   close            Where it sets CLOSED. It returns after the queue is sealed.
  *   discard          Where it sets DROPPED. Gets then find the queue drained.
  *
- * The loads are acquire, and the stores are release. So a consumer may find "empty" although a put
- * has returned, if nothing has told the consumer of that put.
+ * Because the loads are acquire and the stores are release, a consumer may find the queue empty
+ * although a put has returned, unless that put happened before the get.
  *
  * Progress: the calls are wait-free, except for -EBUSY. A close waits for a put in progress. A
  * discard of a closed queue waits for a get in progress, and for the bytes of the items that it
@@ -68,9 +69,9 @@
  *
  * Lifetime: the store to the slot's byte is a call's last access.
  *
- * Costs. Apart from the bytes of the slots, and from the flags while a context waits, the two sides
- * change no word in common. A thread that goes to sleep or closes pays for membarrier(), and an
- * item pays 2 ns more than in the ring without waits. A fence in each call would cost ten.
+ * Costs. The two sides change no word in common, except the bytes of the slots and, while a context
+ * waits, the flags. A thread that goes to sleep or closes pays for membarrier(), and an item costs
+ * 2 ns more than in the ring without waits. A fence in each call would cost ten.
  */
 #include "../base/atomic.h"
 #include "../base/panic.h"
@@ -102,8 +103,8 @@ static uint32_t queue_spsc_flags(struct fl__queue_spsc *q)
 }
 
 /*
- * Makes all threads pass a full fence (invariant 3). A call that announces itself later sees the
- * flags that were set before. The caller sees the announcements that were made before.
+ * Makes all threads execute a full fence (invariant 3). A call that announces itself later sees the
+ * flags that were set before, and the caller sees the announcements that were made before.
  */
 static void queue_spsc_fence_all(struct fl__queue_spsc *q)
 {
@@ -118,7 +119,7 @@ static void queue_spsc_fence_all(struct fl__queue_spsc *q)
 
 static bool queue_spsc_in_progress(struct fl__queue_spsc_side *side)
 {
-	/* relaxed: invariant 5, and without a fence before, the result is a hint */
+	/* relaxed: invariant 5; without an earlier fence the result is a hint */
 	const uint64_t next = fl__load_relaxed(&side->next);
 	/*
 	 * acquire: pairs with the release of the count in queue_spsc_transfer(),
@@ -140,7 +141,7 @@ static bool queue_spsc_seal(struct fl__queue_spsc *q)
 	return true;
 }
 
-/* Loads the flags again, for a put or a get that has announced itself. */
+/* Reloads the flags for a put or a get that has announced itself. */
 static uint32_t queue_spsc_reload_flags(struct fl__queue_spsc *q)
 {
 	/* relaxed: FENCED never changes. seq_cst: pairs with the fence in queue_spsc_fence_all() */
@@ -165,7 +166,7 @@ static int queue_spsc_no_space(struct fl__queue_spsc *q)
 	return (flags & FL__QUEUE_SPSC_PRODUCER) && queue_spsc_in_progress(&q->get) ? -EBUSY : -EAGAIN;
 }
 
-/* Returns why a get finds no item: -EAGAIN, -EBUSY or -EPIPE. Returns 0 if there is one by now. */
+/* Returns why a get finds no item (-EAGAIN, -EBUSY or -EPIPE), or 0 if there is one by now. */
 static int queue_spsc_no_item(struct fl__queue_spsc *q, uint64_t at)
 {
 	const uint32_t flags = queue_spsc_flags(q);
@@ -206,8 +207,8 @@ static int queue_spsc_find_item(struct fl__queue_spsc *q, uint64_t at)
 
 /*
  * Announces a call for the items from `at` up to `next`, and returns 0. If the flag `end` refuses
- * the call, takes the announcement back and returns -EPIPE. If `mark`, which says that a context
- * waits for this call, is set, clears it and sets `*owes_wake`.
+ * the call, withdraws the announcement and returns -EPIPE. If a context waits for this call (`mark`
+ * is set), clears the mark and sets `*owes_wake`.
  */
 static int queue_spsc_announce(struct fl__queue_spsc *q, struct fl__queue_spsc_side *side, uint64_t at, uint64_t next,
                                uint32_t end, uint32_t mark, bool *owes_wake)
@@ -226,7 +227,7 @@ static int queue_spsc_announce(struct fl__queue_spsc *q, struct fl__queue_spsc_s
 	return 0;
 }
 
-/* Makes a get to `to` or a put of the items at `from`. `gets` is a constant for the compiler. */
+/* Makes a get to `to`, or a put of the items at `from`. `gets` is a compile-time constant. */
 static inline __attribute__((always_inline)) int queue_spsc_transfer(struct fl__queue_spsc *q, const bool gets,
                                                                      const void *from, void *to, size_t n,
                                                                      size_t *count, bool *owes_wake)
@@ -246,9 +247,9 @@ static inline __attribute__((always_inline)) int queue_spsc_transfer(struct fl__
 	side->slot = next;
 	*count = n;
 	/*
-	 * release: pairs with the acquire in queue_spsc_items() and queue_spsc_in_progress(). Who
-	 * sees a tail also sees the gets that made its space. Who sees a head also sees the puts of
-	 * its items.
+	 * release: pairs with the acquire in queue_spsc_items() and queue_spsc_in_progress(). A
+	 * thread that sees a tail also sees the gets that made its space, and one that sees a head
+	 * also sees the puts of its items.
 	 */
 	fl__store_release(&side->count, at + n);
 	fl__slots_mark_others(&q->slots, slot, next, !gets);
@@ -283,8 +284,8 @@ void fl__queue_spsc_back_off(struct fl__queue_spsc *q, enum fl__queue_side side)
 }
 
 /*
- * The functions for waiting. Any thread may call them. Of them, only the discard writes words that
- * belong to one side.
+ * The functions for waiting. Any thread may call them. Only the discard writes words that belong to
+ * one side.
  */
 
 /* Returns how many items were in the queue at one moment of the call. */
@@ -292,8 +293,8 @@ static uint64_t queue_spsc_items(struct fl__queue_spsc *q)
 {
 	/*
 	 * acquire, all: pairs with the release of the count in queue_spsc_transfer(),
-	 * fl__queue_spsc_put() and fl__queue_spsc_get(). So each load is no older than the load
-	 * before it.
+	 * fl__queue_spsc_put() and fl__queue_spsc_get(). So each load is not older than the
+	 * previous one.
 	 */
 	uint64_t head = fl__load_acquire(&q->get.count);
 	for (;;) {
@@ -311,13 +312,13 @@ static unsigned char *queue_spsc_slot(struct fl__queue_spsc *q, uint64_t n)
 	return fl__slots_at(&q->slots, (size_t)(n % q->capacity));
 }
 
-/* Returns whether gets (puts) have to wait, as the counts say. */
+/* Returns whether gets (puts) must wait according to the counts. */
 static bool queue_spsc_waits(struct fl__queue_spsc *q, bool gets)
 {
 	return queue_spsc_items(q) == (gets ? 0 : q->capacity) && !(queue_spsc_flags(q) & FL__QUEUE_SPSC_CLOSED);
 }
 
-/* It looks at the slot and not at the opposite side's count, whose cache line that side writes. */
+/* Looks at the slot instead of the opposite side's count, whose cache line that side writes. */
 static int queue_spsc_can(void *state, enum fl__queue_side side)
 {
 	struct fl__queue_spsc *q = state;
@@ -333,8 +334,8 @@ static int queue_spsc_can(void *state, enum fl__queue_side side)
 }
 
 /*
- * Sets the mark of `side`, if that side has to wait: consumers while there is no item, and
- * producers while the queue is full.
+ * Sets the mark of `side` if that side must wait: consumers while there is no item, and producers
+ * while the queue is full.
  */
 static bool queue_spsc_mark(void *state, enum fl__queue_side side)
 {
@@ -357,11 +358,11 @@ static void queue_spsc_close(void *state)
 		fl__queue_pause(round);
 }
 
-/* Drops the items. The first discard takes all of them, and gets are refused from then on. */
+/* Drops the items. The first discard takes all of them, and from then on gets are refused. */
 FL__COLD static int queue_spsc_discard(fl_queue *of, size_t *count, bool *owes_wake)
 {
 	struct fl__queue_spsc *q = fl__queue_as_spsc(of);
-	(void)owes_wake; /* it owes none, since no put waits in a closed queue */
+	(void)owes_wake; /* it owes none, because no put waits in a closed queue */
 	/* relaxed: invariant 5 */
 	const uint32_t before = fl__or_relaxed(&q->flags, (uint32_t)FL__QUEUE_SPSC_DROPPED);
 	if ((before & FL__QUEUE_SPSC_DROPPED) || queue_spsc_items(q) == 0)
@@ -381,7 +382,7 @@ FL__COLD static int queue_spsc_discard(fl_queue *of, size_t *count, bool *owes_w
 	fl__store_relaxed(&q->get.count, end);
 	for (*count = 0; at != end; at++, ++*count) {
 		/*
-		 * It waits for the put's last access, since the queue may be freed after the
+		 * Waits for the put's last access, because the queue may be freed after the
 		 * discard.
 		 */
 		for (unsigned round = 0; !fl__slot_is_full(slot); round++)
@@ -399,7 +400,7 @@ static size_t queue_spsc_length(void *state)
 
 static uint64_t queue_spsc_puts(void *state)
 {
-	/* relaxed: a caller that compares the count has acquired what is done, and so the puts */
+	/* relaxed: a caller that compares the count has acquired `done`, and with it the puts */
 	return fl__load_relaxed(&((struct fl__queue_spsc *)state)->put.count);
 }
 

@@ -1,32 +1,33 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
  * The backend of a queue that holds no items. A put and a get meet: the first of the two waits in
- * the wait queue, and the second finds it there. The second call copies the item between the
- * memories of the two callers, and wakes the first caller. This is the channel of Hoare's CSP
- * (1978). A wait queue of puts or gets is the dual queue of Scherer, Lea and Scott (2006).
+ * the wait queue, and the second finds it there, copies the item from the producer's memory to the
+ * consumer's, and wakes the first. This is the channel of Hoare's CSP (1978). A wait queue of puts
+ * or gets is the dual queue of Scherer, Lea and Scott (2006).
  *
- * Consumers and producers share one wait queue, the oldest first. Until a node is taken, its value
- * is its side. Observers (fl_wait_any) have a wait queue of their own, those that wait for a put
- * before those that wait for a get. They are woken when a partner is enqueued.
+ * Consumers and producers share one wait queue, the oldest first. Until a node is dequeued, its
+ * value is its side. Observers (fl_wait_any) have a separate wait queue, in which those that wait
+ * for a put precede those that wait for a get. They are woken when a partner is enqueued.
  *
  * Invariants, while the buckets are not locked
- *   1. No two waiters that could meet are enqueued, unless one of them has ended its wait. A call
- *      looks for a partner in the transaction in which it enqueues itself. A select enqueues all
- *      its cases here in one step, and so does not meet itself. So the waiters that have not ended
- *      their waits are all of one side, or they are the cases of one select. Therefore a call looks
- *      only at the first of them, and at the cases of its select. It dequeues those before it.
- *   2. `closed` changes inside a transaction. So after the close no call meets another one, or is
+ *   1. No two waiters that could meet are enqueued, unless one of them has ended its wait, because
+ *      a call looks for a partner in the transaction in which it enqueues itself. A select enqueues
+ *      all its cases here in one step, and so does not meet itself. So the waiters that have not
+ *      ended their waits are all on one side, or they are the cases of one select. Therefore a call
+ *      looks only at the first such waiter and, if it belongs to a select, at the other cases of
+ *      this select. It dequeues the waiters before it.
+ *   2. `closed` changes inside a transaction, so after the close no call meets another one or is
  *      enqueued.
  *   3. A call that meets a waiter has decided the waiter's wait (lot.c, invariant 2), and the
- *      waiter returns only after its unpark. So the waiter's item, or memory, exists until the copy
- *      is done. After the transaction neither call touches the queue, since the partner may free
- *      the queue. So a call for several items meets all its partners in one transaction.
- *   4. `puts` counts the pairs that have met, inside the transaction. A get returns after that, so
- *      `done` (queue.c) never exceeds `puts`.
+ *      waiter returns only after it is unparked. So the waiter's item or memory exists until the
+ *      copy is done. After the transaction neither call touches the queue, because the partner may
+ *      free it. Therefore a call for several items meets all its partners in one transaction.
+ *   4. `puts`, the number of pairs that have met, is increased inside the transaction. A get
+ *      returns after that, so `done` (queue.c) never exceeds `puts`.
  *   5. If an observer of a side is enqueued, `observed` is true for that side, or a context that
  *      has just enqueued a partner is about to wake all observers of that side. `observed` changes
- *      inside a transaction on the wait queue of the calls. In it, an observer also checks that
- *      there is no partner, and enqueues itself.
+ *      inside a transaction on the wait queue of the calls, in which an observer also checks that
+ *      there is no partner and enqueues itself.
  *
  * Linearization. A put and its get linearize together, where the waiter's wait is decided. The
  * answers "no partner" and "closed" linearize in the transaction.
@@ -75,13 +76,13 @@ static struct fl__node *rendezvous_same_step(struct fl__node *node)
 
 static bool rendezvous_is_pending(const struct fl__node *node)
 {
-	/* relaxed: if the waiter gives up after this load, the CAS of the take fails */
+	/* relaxed: if the waiter gives up after this load, the CAS that dequeues it fails */
 	return fl__load_relaxed(&node->wait->decision) == FL__PENDING;
 }
 
 /*
- * Returns the first waiter that is not away. If all of them are away, returns the first of them,
- * and if there are none, NULL. Dequeues the waiters before it, whose waits have ended.
+ * Returns the first waiter that is not away. If all of them are away, returns the first one, and if
+ * there are none, NULL. Dequeues the waiters before it, whose waits have ended.
  */
 static struct fl__node *rendezvous_first(struct fl__lot *lot)
 {
@@ -107,7 +108,7 @@ static int rendezvous_can(fl_queue *q, struct fl__lot *lot, enum fl__queue_side 
 	return rendezvous_partner(lot, side) ? 0 : -EAGAIN;
 }
 
-/* Takes up to `n` waiters of the opposite side, the first ones. Returns how many. */
+/* Dequeues the first waiters of the opposite side, up to `n`. Returns how many. */
 static size_t rendezvous_match(fl_queue *q, struct fl__lot *lot, enum fl__queue_side side, size_t n)
 {
 	struct fl__node *node;
@@ -118,7 +119,7 @@ static size_t rendezvous_match(fl_queue *q, struct fl__lot *lot, enum fl__queue_
 			met++;
 		}
 	}
-	/* relaxed: the unparks, which come later, release the count */
+	/* relaxed: the later unparks release the count */
 	fl__add_relaxed(&rendezvous_of(q)->puts, (uint64_t)met);
 	return met;
 }
@@ -138,8 +139,8 @@ static void rendezvous_fini(void *state)
 }
 
 /*
- * Meets up to `n` waiters of the opposite side. A get copies their items to `to`. A put gives them
- * the items at `from`. When it returns, the queue may have been freed.
+ * Meets up to `n` waiters of the opposite side. A get copies their items to `to`, and a put gives
+ * them the items at `from`. When the function returns, the queue may have been freed.
  */
 static int rendezvous_exchange(fl_queue *q, const unsigned char *from, unsigned char *to, size_t n, size_t *count)
 {
@@ -160,7 +161,7 @@ static int rendezvous_exchange(fl_queue *q, const unsigned char *from, unsigned 
 
 static int rendezvous_put(void *state, const void *items, size_t n, size_t *count, bool *owes_wake)
 {
-	(void)owes_wake; /* the waiters that the put has met are woken already */
+	(void)owes_wake; /* the waiters that the put has met are already woken */
 	return rendezvous_exchange(fl__queue_of_state(state), items, NULL, n, count);
 }
 
@@ -186,8 +187,9 @@ static int rendezvous_can_now(void *state, enum fl__queue_side side)
 }
 
 /*
- * Enqueues an observer, unless it may be ready. The wait queue of the calls is read only when both
- * queues are locked, so it does not matter that it may be unlocked before.
+ * Enqueues an observer, unless what it waits for may be ready. fl__lot_open_also() may unlock the
+ * wait queue of the calls for a moment. This does not matter, because that queue is read only when
+ * both are locked.
  */
 static bool rendezvous_observe(fl_queue *q, enum fl__queue_side side, struct fl__node *node)
 {
@@ -206,8 +208,8 @@ static bool rendezvous_observe(fl_queue *q, enum fl__queue_side side, struct fl_
 }
 
 /*
- * Wakes all observers of `side`. It does not touch the queue, since the waiter for which they are
- * woken may have been met.
+ * Wakes all observers of `side`. Does not touch the queue, which may be freed as soon as the waiter
+ * for which they are woken has met a partner.
  */
 static void rendezvous_wake_observers(const fl_queue *q, enum fl__queue_side side)
 {
@@ -218,7 +220,7 @@ static void rendezvous_wake_observers(const fl_queue *q, enum fl__queue_side sid
 			node = node->prev; /* the last one */
 		if (node->value != side)
 			break;
-		(void)fl__lot_take_node(&lot, node, 0); /* it fails if the observer gave up */
+		(void)fl__lot_take_node(&lot, node, 0); /* fails if the observer gave up */
 	}
 }
 
@@ -238,7 +240,7 @@ static bool rendezvous_enqueue(fl_queue *q, enum fl__queue_side side, struct fl_
 	if (first->observer)
 		return rendezvous_observe(q, side, first);
 	bool waits = true;
-	bool wakes[2] = {false, false}; /* for each side, whether its observers are to be woken */
+	bool wakes[2] = {false, false}; /* for each side, whether to wake its observers */
 	struct fl__lot lot;
 	fl__lot_open(&lot, rendezvous_key(q));
 	for (struct fl__node *node = first; node && waits; node = rendezvous_same_step(node)) {
@@ -269,7 +271,7 @@ static size_t rendezvous_length(void *state)
 
 static uint64_t rendezvous_puts(void *state)
 {
-	/* relaxed: a caller that compares the count has acquired what is done, and so the puts */
+	/* relaxed: a caller that compares the count has acquired `done`, and with it the puts */
 	return fl__load_relaxed(&((struct rendezvous *)state)->puts);
 }
 

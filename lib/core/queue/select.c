@@ -1,24 +1,24 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * A select is one wait that has a node in the wait queue of each case's queue, as any put or get
- * has (queue.c). The first waking thread to decide the wait ends it (lot.c, invariant 2). A select
- * that is woken with the baton of a queue tries all cases again. It passes the baton on after its
- * call, or when it gives up. At a rendezvous the waking thread has made the call.
+ * A select is one wait with a node in the wait queue of each case's queue, like that of a put or
+ * get (queue.c). The first waking thread to decide the wait ends it (lot.c, invariant 2). A select
+ * that is woken with the baton of a queue tries all cases again, and passes the baton on after its
+ * call or when it gives up. At a rendezvous the waking thread has made the call.
  *
- * Two selects cannot miss each other for ever at a rendezvous, each enqueued where the other one
- * has just looked. All selects enqueue in the order of the queues' addresses, with all cases of one
+ * Two selects at rendezvous cannot miss each other forever, each enqueued where the other has just
+ * looked, because all selects enqueue in the order of the queues' addresses, with all cases of one
  * rendezvous in one step, and stop where they see a partner. Proof: suppose that from some time on
- * no call is made and no select gives up, and still some selects stop, again and again. Let x be
- * the highest address where that happens. A select that stops at x saw a partner there. This
- * partner no longer stops above x, and as it is enqueued at x, it soon sleeps in all its wait
- * queues. The select that stopped then tries all cases, and meets the partner.
+ * no call is made and no select gives up, but some selects still stop again and again. Let x be the
+ * highest address where that happens. A select that stops at x saw a partner there. This partner no
+ * longer stops above x, and because it is enqueued at x, it soon sleeps in all its wait queues. The
+ * select that stopped then tries all cases, and meets the partner.
  *
- * Lifetime: a queue may be freed as soon as an item is put into it. So all cases leave their queues
+ * Lifetime: a queue may be freed as soon as an item is put into it, so all cases leave their queues
  * (fl__queue_leave()) before any case is tried.
  *
- * No item is taken twice and no wake is lost, because the wait is decided once: in the other queues
- * the waiter counts as one that gave up. A closed queue is a result like any other, and its case
- * returns -EPIPE.
+ * The wait is decided only once, so no item is taken twice and no wake is lost: in the other queues
+ * the waiter counts as one that gave up. If a queue is closed, its case can be made, and returns
+ * -EPIPE.
  */
 #include "../base/atomic.h"
 #include "../hooks.h"
@@ -34,10 +34,10 @@ struct selection {
 	size_t n;
 	/*
 	 * `first` begins a list of the cases, ordered by the addresses of their queues. `baton` is
-	 * the case whose queue's baton this select holds, or NULL.
+	 * NULL, or the case whose queue's baton this select holds.
 	 */
 	fl_select_case *first, *baton;
-	bool has_rendezvous; /* the queue of a case is a rendezvous */
+	bool has_rendezvous; /* the queue of some case is a rendezvous */
 };
 
 static enum fl__queue_side select_side(const fl_select_case *c)
@@ -74,9 +74,9 @@ static bool select_one_in(uint32_t n)
 }
 
 /*
- * Returns a case whose call would not wait: it can be made, or its queue is closed. If there are
- * several such cases, chooses one at random; if there is none, returns NULL. Sets `*busy` to
- * whether another call is in progress for a case.
+ * Returns a case whose call would not wait, because it can be made or its queue is closed. Chooses
+ * one of several such cases at random, and returns NULL if there is none. Sets `*busy` to whether
+ * some case got -EBUSY.
  */
 static fl_select_case *select_choose(struct selection *s, bool *busy)
 {
@@ -123,8 +123,8 @@ static bool select_comes_after(const fl_select_case *a, const fl_select_case *b)
 }
 
 /*
- * Returns a list of those of the `n` cases at `c` that have a queue, in the order of the addresses
- * of their queues. It is a merge sort.
+ * Of the `n` cases at `c`, returns a list of those with a queue, sorted by the addresses of their
+ * queues (merge sort).
  */
 static fl_select_case *select_sorted(fl_select_case *c, size_t n)
 {
@@ -169,9 +169,9 @@ static fl_select_case *select_same_step(const fl_select_case *c)
 }
 
 /*
- * Enqueues the cases in the order of the list. Returns NULL when all are enqueued. Else returns the
- * first case that is not enqueued: it, or a case of the same step, may be made by now, or its queue
- * is closed.
+ * Enqueues the cases in the order of the list. Returns NULL if all are enqueued. Otherwise returns
+ * the first case that is not enqueued, because it, or a case of the same step, can perhaps be made
+ * by now, or its queue is closed.
  */
 static fl_select_case *select_enqueue(struct selection *s, struct fl__wait *wait)
 {
@@ -210,8 +210,8 @@ static fl_select_case *select_woken_case(const struct selection *s, const struct
 }
 
 /*
- * Spins, then sleeps, once. Returns 0, -ETIMEDOUT or -ECANCELED. After 0, a partner has made the
- * case `*met`; if `*met` is NULL, the caller tries all cases again.
+ * Spins and sleeps once. Returns 0, -ETIMEDOUT or -ECANCELED. After 0, a partner has made the case
+ * `*met` or, if `*met` is NULL, the caller tries all cases again.
  */
 static int select_sleep(struct selection *s, fl_select_case **met, fl_time deadline, fl_cancel_token *cancel)
 {
@@ -249,8 +249,8 @@ static int select_wait(struct selection *s, fl_time deadline, fl_cancel_token *c
 			fl__queue_enter(c->queue);
 		waited = select_sleep(s, &met, deadline, cancel);
 		/*
-		 * The partner has already taken this context out of the `inside` of the queue of
-		 * `met`.
+		 * For `met`, the partner has already removed this context from the queue's
+		 * `inside`.
 		 */
 		for (fl_select_case *c = s->first; c; c = c->next_)
 			if (c != met)

@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * The ring for one producer and one consumer. It is FastForward (Giacomoni, Moseley and
- * Vachharajani, 2008). Each slot has a mark that says whether the slot is full. Where items are
- * smaller than a cache line, each line begins with the marks of its items. A larger item has its
- * mark in front of it (fairlead/private/spsc_slots.h). The struct, put and get are inline in
+ * The ring for one producer and one consumer: FastForward (Giacomoni, Moseley and Vachharajani,
+ * 2008). Each slot has a mark that says whether the slot is full. If items are smaller than a cache
+ * line, each line begins with the marks of its items. The mark of a larger item is in front of it
+ * (fairlead/private/spsc_slots.h). The struct and the inline put and get are in
  * fairlead/private/spsc_of.h.
  *
  *   word            holds                   written by                     read by
@@ -14,22 +14,21 @@
  *
  * Invariants
  *   1. The marks from get_ up to put_ are 1, the others 0, except those of a call in progress. The
- *      mark of put_ is always 0, since the ring counts as full when the next slot's mark is 1. So
- *      equal positions mean "empty", also to other threads.
- *   2. The producer has the slots with mark 0, and the consumer those with mark 1. Neither touches
- *      the opposite side's slots.
- *   3. A call with several items sets their marks from the last to the first. So a call that finds
- *      the first mark finds all.
+ *      mark of put_ is always 0, because the ring counts as full when the next slot's mark is 1. So
+ *      equal positions mean "empty", even to other threads.
+ *   2. Only the producer touches slots with mark 0, and only the consumer those with mark 1.
+ *   3. A call with several items sets their marks from the last to the first, so a call that finds
+ *      the first mark finds all of them.
  *
  * A put or a get linearizes where it stores the mark of its first slot. "Full" and "empty"
  * linearize where the call loads the mark. All calls are wait-free. The store of the first slot's
  * mark is the last access of a put.
  *
- * Why the slots have marks. The slot itself says whether it is full, in the cache line that must be
- * fetched anyway, and neither side loads the index of the other. A mark is a byte, so a line holds
- * seven items of 8 bytes with their marks. The earlier ring, with cached indices, had three stores
- * an item, and this one has five. But between two threads the earlier ring took many times as long,
- * because the faster side kept taking the cache line with the other side's index.
+ * Why the slots have marks. A mark says whether its slot is full, in the cache line that must be
+ * fetched anyway, so neither side loads the index of the other. A mark is a byte, so a line holds
+ * seven items of 8 bytes with their marks. A ring with cached indices needs three stores per item
+ * instead of five. But between two threads it took many times as long, because the faster side kept
+ * taking the cache line with the other side's index.
  */
 #include "spsc.h"
 #include "../base/atomic.h"
@@ -38,7 +37,7 @@
 #include <fairlead/private/spsc_of.h>
 #include <string.h>
 
-/* The functions of slots, which queue_spsc.c uses, too. */
+/* The functions of slots, which queue_spsc.c also uses. */
 
 FL__COLD int fl__slots_init(struct fl__slots *slots, size_t item_size, size_t count)
 {
@@ -84,7 +83,7 @@ size_t fl__slots_run(const struct fl__slots *slots, unsigned char *slot, size_t 
 	return run;
 }
 
-/* Returns how many of the `n` items from `slot` on lie side by side with the first. */
+/* Returns how many of the `n` items from `slot` on are contiguous. */
 static size_t slots_run_in_group(const struct fl__slots *slots, const unsigned char *slot, size_t n)
 {
 	const size_t run = slots->shape.slots - fl__slot_index(slots->shape, slot);
@@ -153,9 +152,7 @@ int fl_spsc_try_put(fl_spsc *q, const void *item)
 	return fl__spsc_put(q, item, q->slots_.shape);
 }
 
-/*
- * Returns how many of the `n` slots from `slot` on are full (or free), up to the first other one.
- */
+/* Returns how many of the `n` slots from `slot` on are full (free), up to the first that is not. */
 static size_t spsc_run(const fl_spsc *q, unsigned char *slot, size_t n, bool full)
 {
 	return fl__slots_run(&q->slots_, slot, FL__MIN(n, q->capacity_), full);
@@ -198,9 +195,9 @@ static size_t slots_index(const struct fl__slots *slots, const unsigned char *sl
 
 size_t fl_spsc_length(const fl_spsc *q)
 {
-	/* acquire: pairs with the release in fl__spsc_end_get(), so put_ is not older */
+	/* acquire: pairs with the release in fl__spsc_end_get(), so that put_ is not older */
 	const size_t get = slots_index(&q->slots_, fl__load_acquire(&q->get_));
-	/* relaxed: put_ may be out of date, as the length may; the producer sees its own put_ */
+	/* relaxed: put_ may be out of date like the length; the producer sees its own put_ */
 	const size_t put = slots_index(&q->slots_, fl__load_relaxed(&q->put_));
 	return put >= get ? put - get : put + q->capacity_ + 1 - get;
 }
