@@ -33,7 +33,7 @@ void fl__hook_check(bool checks)
 
 FL__AT_START static void hooks_start(void)
 {
-	fl__hook_check(fl__load_relaxed(&fl__hooks) & FL__HOOKS_DEBUG); /* relaxed: one thread yet */
+	fl__hook_check(fl__load_relaxed(&fl__hooks) & FL__HOOKS_DEBUG); /* relaxed: only one thread */
 	if (!FL__IS_LINKED(fl__hook_locking_on) && (secure_getenv("FL_DEBUG") || secure_getenv("FL_TRACE")))
 		FL__LOG_ONCE(FL_LOG_WARNING,
 		             "FL_DEBUG and FL_TRACE have no effect: link the program with -Wl,-u,fl_debug_enable");

@@ -77,7 +77,7 @@
  *                      checked.
  *   task blocks        A free list keeps fl__hook_chain blocks. With 0 a block goes to the pool,
  *                      which keeps it for a while (exec/task_blocks.c).
- *   submits            The short path of fl_executor_submit() compares two words (exec/submit.c).
+ *   submits            The short way of fl_executor_submit() compares two words (exec/submit.c).
  *                      The statistics change the executor's word while its next task is to be
  *                      measured, and the recorder changes the process's word.
  *
@@ -401,7 +401,7 @@ FL__IF_LINKED void fl__trace_ring_use(struct fl__trace_ring *ring, size_t size);
 /* Tasks. Statistics are on in every program that calls a function of inspect/stats.c. */
 
 /*
- * A submit that finds no free block on the short path counts as this many submits. Usually it
+ * A submit that finds no free block on the short way counts as this many submits. Usually it
  * refills a free list, which happens once in CHAIN submits, so it counts as half of these.
  */
 enum { FL__STATS_REFILL = 16 };

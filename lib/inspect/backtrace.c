@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * Stacks, by the unwinder of exceptions, which allocates no memory after its first use, and takes
- * no lock that a signal handler could have interrupted.
+ * Takes stacks with the unwinder of exceptions, which allocates no memory after its first use, and
+ * takes no lock that a signal handler could have interrupted.
  */
 #include "backtrace.h"
 #include <unwind.h>

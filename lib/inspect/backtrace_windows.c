@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-/* Stacks on Windows are files and offsets, from which addr2line or a debugger makes names. */
+/* Stacks on Windows, as files and offsets, which addr2line or a debugger turns into names. */
 #include "backtrace.h"
 #include <stdio.h>
 #include <string.h>
@@ -19,7 +19,7 @@ void fl__backtrace_learn_modules(void)
 {
 }
 
-/* There are no symbols. Writes "file(+0x12)", or nothing if the file is not known. */
+/* There are no symbols. Writes "file(+0x12)", or nothing if the file is unknown. */
 const char *fl__symbols_describe(struct fl__symbols *symbols, uintptr_t address, char *text, size_t size)
 {
 	char path[MAX_PATH] = "";

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
  * Measures where contexts wait. A site is the innermost frames of a stack, and the kind of the
- * object. fl_debug_contention() merges sites that differ only in their outer frames, or in their
+ * object. fl_debug_contention() merges sites that differ only in their outer frames or in their
  * frames inside the library. Of the acquisitions that do not wait, each context measures one in
  * FL__CONTENTION_SAMPLED, and counts it as that many.
  */
@@ -73,7 +73,7 @@ void fl__contention_forget(void)
 	contention_n_sites = 0;
 }
 
-/* Orders sites by the caller's return address, which contention_merge() puts into at[0]. */
+/* Orders sites by the caller's return address, which contention_merge() stores in at[0]. */
 static int contention_by_place(const void *a, const void *b)
 {
 	const struct fl__site *x = a, *y = b;
@@ -112,7 +112,7 @@ static size_t contention_merge(struct fl__site *all, size_t n, struct fl__symbol
 }
 
 /*
- * Returns a copy of all sites, which the caller unmaps, or NULL if there is no memory, or no
+ * Returns a copy of all sites, which the caller unmaps. Returns NULL if there is no memory or no
  * site.
  */
 static struct fl__site *contention_copy_all(size_t *n)

@@ -1,16 +1,18 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * The switch of debugging, and what each mode does at an acquisition and a release.
+ * Switches debugging on and off, and does for each mode what an acquisition or a release of a lock
+ * requires.
  *
  * Rules
- *   1. The modes change under the table's lock. In the same section the table forgets the waits, if
- *      FL_DEBUG_WAITS is off now, or everything, if all modes are off. A wait is recorded only if
- *      the mode is on under that lock. So a thread whose wait has ended, and which sees that the
- *      mode is off, has no record left to remove. The dump reads awaited objects under the lock,
- *      too. Therefore the thread may free the object as soon as an acquire load has shown it the
- *      change.
- *   2. A thread may see the change of another word of the switch late. Then the table may lack a
- *      holder, or have a stale one, until all modes are off. So relaxed stores are enough.
+ *   1. The modes change under the table's lock. In the same critical section the table forgets the
+ *      waits, if FL_DEBUG_WAITS is now off, or everything, if all modes are off. A wait is recorded
+ *      only if the mode is on under that lock. So a thread whose wait has ended, and which sees
+ *      that the mode is off, has no record left to remove. The dump also reads awaited objects
+ *      under that lock. Therefore the thread may free the object as soon as an acquire load has
+ *      shown it the change.
+ *   2. For the other words of the switch, relaxed stores suffice. A thread that sees their change
+ *      late only causes the table to lack a holder, or to contain a stale one, until all modes are
+ *      off.
  */
 #include "core/base/anew.h"
 #include "core/base/sys.h"
@@ -40,8 +42,8 @@ static void debug_set_words(unsigned modes)
 }
 
 /*
- * Called under fl__debug_switch_lock, so the addition changes only the bits of the modes. Returns
- * the modes before.
+ * Called under fl__debug_switch_lock, so that the addition changes only the bits of the modes.
+ * Returns the previous modes.
  */
 static unsigned debug_set_modes(unsigned modes)
 {
@@ -70,8 +72,8 @@ unsigned fl__debug_switch(unsigned modes)
 }
 
 /*
- * A handler of a signal, and its struct. Each copy of the library that has installed its handler
- * acts on the signal.
+ * A signal handler and its struct. Each copy of the library that has installed its handler acts on
+ * the signal.
  */
 #define DEBUG_HANDLER(handler, act)                                                                                    \
 	static void debug_on_##handler(int signal, siginfo_t *info, void *context);                                    \
@@ -110,7 +112,7 @@ int fl_debug_enable(unsigned modes)
 		return -EINVAL;
 	if (modes != 0) {
 		struct fl__backtrace first;
-		/* The unwinder initializes itself, which may need memory. */
+		/* This initializes the unwinder, which may need memory. */
 		fl__backtrace_take(&first, 0);
 		fl__backtrace_learn_modules();
 	}
@@ -126,8 +128,8 @@ int fl_debug_enable(unsigned modes)
 
 /*
  * Returns the current context's next record of the lock after `last`, or the newest if `last` is
- * NULL. It goes through the records of the context and those of the lock at once, since either may
- * be many. Both lists have the newest first.
+ * NULL. Searches the records of the context and those of the lock in parallel, because either list
+ * may be long. Both lists have the newest record first.
  */
 static struct fl__held *debug_own_next(const void *lock, const struct fl__held *last)
 {
@@ -145,7 +147,7 @@ static struct fl__held *debug_own_next(const void *lock, const struct fl__held *
 }
 
 /*
- * Reports a deadlock if the context already holds the lock, unless both acquisitions are for
+ * Reports a deadlock if the context already holds the lock and not both acquisitions are for
  * reading.
  */
 static void debug_report_relock(const struct fl__hook_op *op)
@@ -196,8 +198,8 @@ void fl__hook_waiting_on(struct fl__hook_op *op)
 }
 
 /*
- * Returns the record that an unlock ends. That is the record of the current context, or else the
- * oldest, since any context may unlock.
+ * Returns the record that an unlock ends: a record of the current context or, if there is none, the
+ * oldest one, because any context may unlock.
  */
 static struct fl__held *debug_record_to_end(const void *lock, unsigned how)
 {
@@ -270,9 +272,8 @@ void fl__hook_forget_on(const void *lock)
 }
 
 /*
- * Reports the first holder of a lock, and where it acquired the lock. If `others` is true, reports
- * nothing when the caller is a holder. Returns what it has reported; the id is 0 if it has reported
- * nothing.
+ * Reports the first holder of a lock, and where it acquired the lock. With `others`, reports
+ * nothing if the caller is a holder. Returns what it has reported, with id 0 if that is nothing.
  */
 static struct fl__report_step debug_report_holder(const void *lock, const char *title, bool others)
 {
@@ -289,7 +290,7 @@ static struct fl__report_step debug_report_holder(const void *lock, const char *
 	return step;
 }
 
-/* Writes the name of the first waiter; if there is none, leaves `name` as it is. */
+/* Stores the name of the first waiter in `name`; if there is none, leaves `name` unchanged. */
 static void debug_name_waiter(const void *key, char *name)
 {
 	FL__LOT(lot, key);
@@ -376,7 +377,7 @@ FL__AT_START static void debug_read_environment(void)
 {
 	/* a signal handler may make a dump while debugging is off */
 	fl__backtrace_learn_modules();
-	/* the result is NULL in a program that has more rights than its user */
+	/* returns NULL in a program that has more rights than its user */
 	const char *text = secure_getenv("FL_DEBUG");
 	if (text)
 		(void)!fl_debug_enable(debug_parse_modes(text));

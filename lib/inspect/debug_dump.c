@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
  * Prints which context waits for what. The dump is async-signal-safe: it allocates no memory, waits
- * for no lock, and copies a record before it prints it. snprintf() formats only what needs neither
- * memory nor a lock in the known C libraries.
+ * for no lock, and copies each record before printing it. Its calls of snprintf() use only formats
+ * that need neither memory nor a lock in the known C libraries.
  */
 #include "core/base/sys.h"
 #include "core/exec/executor.h"
@@ -19,11 +19,11 @@
 #include <string.h>
 #include <unistd.h>
 
-/* What the dump has found out about a wait, under the table's lock. */
+/* What the dump has found out about a wait under the table's lock. */
 struct debug_dump_detail {
 	char text[96];     /* the state of the object */
 	char holders[256]; /* ", held by bob (3), alice (1)", or "" */
-	/* the thread that holds the object, or the process that is the object, or 0 */
+	/* the thread that holds the object, the process that is the object, or 0 */
 	unsigned other;
 };
 
@@ -69,7 +69,7 @@ static bool debug_dump_enter(struct debug_dump *d)
 	return entered;
 }
 
-/* Copies the n-th record that the context `id` holds. Returns false if there is none. */
+/* Copies the n-th record of a lock that the context `id` holds. Returns false if there is none. */
 static bool debug_dump_nth_held(struct debug_dump *d, uint64_t id, size_t n, struct fl__report_end *end)
 {
 	if (!debug_dump_enter(d))
@@ -84,7 +84,7 @@ static bool debug_dump_nth_held(struct debug_dump *d, uint64_t id, size_t n, str
 	return held != NULL;
 }
 
-/* Prints ", held by thread 2851 of process 2850 (counter-1)", or, for a process, " (counter-1)". */
+/* Prints ", held by thread 2851 of process 2850 (counter-1)" or, for a process, " (counter-1)". */
 static void debug_dump_print_other(const struct debug_dump *d, unsigned id, bool holds)
 {
 	char path[32], text[256] = "Name:\t";
@@ -125,7 +125,10 @@ static void debug_dump_print_wait(struct debug_dump *d, const struct fl__holder 
 	debug_dump_print(d, "  %s (%llu) has waited for %s%s", h->name, (unsigned long long)h->id, what, detail->text);
 	debug_dump_print_seconds(d, " for ", d->now - h->since, "");
 	const int64_t left = fl_time_diff(h->deadline, FL__TIME(d->now));
-	/* a wait for a process looks from time to time whether it is stopped: its deadline is that of the look */
+	/*
+	 * a wait for a process repeatedly checks whether it is stopped; its deadline is that of the
+	 * next check
+	 */
 	const bool has_deadline = h->asleep && h->awaited.kind != FL__DEBUG_PROCESS && !fl__is_forever(h->deadline);
 	if (has_deadline && left < 0)
 		debug_dump_print_seconds(d, ", was due ", -left, " ago");
@@ -153,7 +156,7 @@ static void debug_dump_print_context(struct debug_dump *d, const struct fl__hold
 }
 
 /*
- * Called under the table's lock. Returns a copy, which has no `cond` if the signalled waiter
+ * Called under the table's lock. Returns a copy, without `cond` if the waiter was signalled and
  * already waits for its mutex.
  */
 static struct fl__holder debug_dump_copy_of(const struct fl__holder *h)
@@ -166,9 +169,8 @@ static struct fl__holder debug_dump_copy_of(const struct fl__holder *h)
 }
 
 /*
- * Called under the table's lock. Reads an object only if the object lasts until the waiter has
- * removed its record. A latch does not: a waiter that was woken may free it before another waiter
- * runs.
+ * Called under the table's lock. Reads an object only if it lasts until the waiter has removed its
+ * record. A latch need not, because a woken waiter may free it before another waiter runs.
  */
 static void debug_dump_describe(const struct fl__holder *h, struct debug_dump_detail *detail)
 {
@@ -245,7 +247,7 @@ static void debug_dump_print_queues(struct debug_dump *d)
 	}
 }
 
-/* Called without the executor's lock, which ThreadSanitizer must not see. */
+/* Reads without the executor's lock, which ThreadSanitizer must not see. */
 __attribute__((no_sanitize("thread"))) static void debug_dump_count(const fl_executor *e, fl_stats_executor *stats)
 {
 	*stats = (fl_stats_executor){.pending = e->queue.length};
@@ -254,8 +256,8 @@ __attribute__((no_sanitize("thread"))) static void debug_dump_count(const fl_exe
 }
 
 /*
- * Writes a line on the n-th executor, if it has pending tasks. Returns false if there is no n-th
- * executor, or the list of executors cannot be read now.
+ * Writes a line about the n-th executor if it has pending tasks. Returns false if there is no n-th
+ * executor or the list of executors cannot be read now.
  */
 static bool debug_dump_write_executor(struct debug_dump *d, size_t n, char *text, size_t size)
 {

@@ -1,15 +1,17 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * The addresses of handles that were freed, joined or detached while debugging was on. A later call
- * that ends such a handle panics. An address leaves the table when the library allocates memory
- * there. Each address has one slot, which the last address that came to it has. So the table
- * forgets a handle after some thousand others, and then the call is not noticed.
+ * The table of handles that were freed, joined or detached while debugging was on, by their
+ * addresses. A later call that ends such a handle panics. An address leaves the table when the
+ * library allocates memory there. Each address belongs to one slot, which holds only the last of
+ * its addresses. So the table forgets a handle after a few thousand others, and then the call is
+ * not noticed.
  *
- * While debugging is off, the table is empty, since no address would leave it. A thread that has
- * seen it on may store an address after the table was emptied. So it looks again after the store.
+ * While debugging is off, the table is empty, because no address would leave it. A thread that has
+ * seen debugging on may store an address after the table was emptied, so it looks again after the
+ * store.
  *
- * All accesses are relaxed: the free of the memory and its next allocation are ordered by the
- * allocator, and so are the changes of the slot before and after them.
+ * All accesses are relaxed, because the allocator orders freeing the memory before its next
+ * allocation, and thereby the changes of the slot before the former and after the latter.
  */
 #include "core/base/atomic.h"
 #include "core/base/panic.h"

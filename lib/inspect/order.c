@@ -1,16 +1,17 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * The lock order. A is before B if a context held A and locked B without a deadline. If that order
- * has a cycle, the program can deadlock.
+ * The lock order. A comes before B if a context that held A has locked B without a deadline. If
+ * that order has a cycle, the program can deadlock.
  *
- * An edge is a pair of locks, each held or wanted for exclusive use or for reading. A new edge is
- * searched once, back to its beginning, breadth first, so that the report has the shortest cycle.
+ * An edge leads from a held to a wanted lock, each for exclusive use or for reading. A new edge is
+ * searched once: from its end, breadth first, for a path back to its beginning, so that the report
+ * shows the shortest cycle.
  *
  * At each lock of a cycle, one context wants the lock and another holds it. Two readers block each
  * other only if a third context waits for exclusive use between them. So two readers count only
- * after a context has wanted exclusive use (`written`); the first such context searches the edges
- * again. A search may reach a node twice, for exclusive use and for reading, since different edges
- * follow.
+ * after some context has wanted exclusive use (`written`), and the first such context searches the
+ * edges again. A search may reach a node twice, for exclusive use and for reading, because
+ * different edges follow.
  */
 #include "core/base/list.h"
 #include "report.h"
@@ -20,7 +21,7 @@ static struct fl__order_node *order_nodes[FL__DEBUG_BUCKETS];
 static struct fl__order_edge *order_edges[FL__DEBUG_BUCKETS];
 static uint64_t order_searches;
 
-/* The members of an edge, by value: the edge may be gone when the table is locked again. */
+/* Identifies an edge by value, because the edge may be gone when the table is locked again. */
 struct order_key {
 	const void *from, *to;
 	uint8_t held, wanted;
@@ -107,8 +108,7 @@ void fl__order_forget(void)
 }
 
 /*
- * Returns whether a context that wants the lock as `wanted` waits for one that holds it as
- * `held`.
+ * Returns whether a context that wants the lock as `wanted` waits for one that holds it as `held`.
  */
 static bool order_blocks(const struct fl__order_node *node, uint8_t wanted, uint8_t held)
 {
@@ -116,8 +116,8 @@ static bool order_blocks(const struct fl__order_node *node, uint8_t wanted, uint
 }
 
 /*
- * Searches from the end of `e` back to its beginning. Returns the last edge of the shortest cycle
- * through `e`, with the cycle's edges linked by `by`, or NULL if there is no cycle.
+ * Searches from the end of `e` for its beginning. Returns the last edge of the shortest cycle
+ * through `e`, whose edges are linked by `by`, or NULL if there is no cycle.
  */
 static struct fl__order_edge *order_search_back(struct fl__order_edge *e)
 {
@@ -148,8 +148,8 @@ static struct fl__order_edge *order_search_back(struct fl__order_edge *e)
 }
 
 /*
- * Returns the length of the shortest cycle through `e`, or 0 if there is none. Stores its edges
- * if they are at most `max`.
+ * Returns the length of the shortest cycle through `e`, or 0 if there is none. Stores its steps
+ * unless there are more than `max`.
  */
 static size_t order_cycle_of(struct fl__order_edge *e, struct fl__report_step *steps, size_t max)
 {
@@ -173,8 +173,8 @@ static size_t order_find(const void *key, struct fl__report_step *steps, size_t 
 }
 
 /*
- * Adds the edges of an acquisition. Returns true at the first edge that closes a cycle, and
- * false when all are added.
+ * Adds the edges of an acquisition. Returns true at the first edge that closes a cycle, and false
+ * after all edges are added.
  */
 static bool order_add_edges(const struct fl__holder *h, const struct fl__hook_op *op, struct order_key *found)
 {
@@ -189,8 +189,8 @@ static bool order_add_edges(const struct fl__holder *h, const struct fl__hook_op
 }
 
 /*
- * Called at each exclusive use of a readers-writer lock. Does nothing once all edges from the lock
- * were searched again. Returns true at each cycle that readers alone did not close.
+ * Called whenever a readers-writer lock is locked for exclusive use. Does nothing once all edges
+ * from the lock were searched again. Returns true at each cycle that readers alone did not close.
  */
 static bool order_begin_writing(const struct fl__hook_op *op, struct order_key *found)
 {
@@ -210,7 +210,7 @@ static bool order_begin_writing(const struct fl__hook_op *op, struct order_key *
 	return false;
 }
 
-/* Locks the table with enough slots for all that the acquisition may add. */
+/* Locks the table with enough slots for everything that the acquisition may add. */
 static bool order_enter(void)
 {
 	size_t slots = 4;

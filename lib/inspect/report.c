@@ -1,4 +1,8 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
+/*
+ * Reports: the names of places and objects, the stacks, and the steps of a cycle, each as a text
+ * for the log.
+ */
 #include "report.h"
 #include "core/base/sys.h"
 #include <stdio.h>

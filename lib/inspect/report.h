@@ -7,18 +7,18 @@
 
 /*
  * Reports a cycle. `find` is called under the table's lock. It returns the length of the cycle, and
- * its steps unless there are more than `max`; it returns 0 if the cycle is gone. The log handler is
- * called, so the caller must not hold the table's lock.
+ * stores the steps unless there are more than `max`; it returns 0 if the cycle is gone. The caller
+ * must not hold the table's lock, because the log handler is called.
  */
 typedef size_t fl__report_find(const void *what, struct fl__report_step *steps, size_t max);
 void fl__report_cycle(fl_log_level level, const char *title, fl__report_find *find, const void *what);
 
-/* Reports the title `said`, and then the stacks of what the context holds and wants. */
+/* Reports the title `said`, followed by the stacks of what the context holds and wants. */
 void fl__report_one(fl_log_level level, const char *said, const struct fl__report_step *step);
 
 /*
- * The first function returns the report's form of `held`. The second returns the step of the
- * context `h`, which holds `held`; `held` is NULL if the context holds nothing.
+ * fl__report_held() returns the report's form of `held`. fl__report_step() returns the step of the
+ * context `h`, which holds `held`, or nothing if `held` is NULL.
  */
 struct fl__report_end fl__report_held(const struct fl__held *held);
 struct fl__report_step fl__report_step(const struct fl__holder *h, const struct fl__held *held);
@@ -36,9 +36,9 @@ void fl__report_lock(char *text, size_t size, struct fl__symbols *symbols, const
 
 /*
  * fl__report_first() returns the index of the first frame to show. It skips the hooks
- * (fl__hook_...), and one more frame if that is without the library's prefix: a static function
- * that called the hook. fl__report_caller() returns the index of the first frame outside of the
- * library, or of the last frame if there is none.
+ * (fl__hook_...), and one more frame if that lacks the library's prefix, because it is a static
+ * function that called the hook. fl__report_caller() returns the index of the first frame outside
+ * the library, or of the last frame if there is none.
  */
 int fl__report_first(struct fl__symbols *symbols, const uintptr_t *at, int n);
 int fl__report_caller(struct fl__symbols *symbols, const uintptr_t *at, int n);

@@ -1,23 +1,23 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * Measures tasks. Until its end, a task's future.error is its stamp, since that word has no other
- * use before the end. The stamp is the time of its submit, in the form of fl__stats_time(), or 0 if
- * the task has none.
+ * Measures tasks. Until a task ends, its future.error is its stamp, because that word has no other
+ * use until then. The stamp is the time of the submit, in the form of fl__stats_time(), or 0 if the
+ * task was not stamped.
  *
- * While submits are few, or come in bursts of at most BURST, each stamps its task, which costs a
- * thread less than 1 % of its time. Otherwise only some submits stamp their task: a submit does so
- * when a context that runs tasks has begun about EVERY tasks since the last stamped one, or when
- * about EVERY submits have gone the long way. A refill of a free list counts as several submits,
- * since tasks may be submitted long before they begin. The distance varies with the clock. So if
- * tasks of several types alternate, all types are measured.
+ * While there are few submits, or bursts of at most BURST, each submit stamps its task, which costs
+ * a thread less than 1 % of its time. Otherwise a submit stamps its task only when a context that
+ * runs tasks has begun about EVERY tasks since the last stamped one, or when about EVERY submits
+ * have taken the long way. A refill of a free list counts as several submits, because tasks may be
+ * submitted long before they begin. The distance varies with the clock, so that all types are
+ * measured if tasks of several types alternate.
  *
- * Each measured task is counted with a weight: the number of tasks that the same context begins up
- * to the next measured one, itself included. It is counted once at its own measurement, and for the
+ * Each measured task is counted with a weight: the number of tasks, including itself, that the same
+ * context begins before the next measured one. It is counted once when it is measured, and for the
  * other tasks when the next one is measured. So the sum of the weights is the number of tasks up to
- * the last measured one. The time in the backlog and the time of the run have weights of their own,
- * since only a task with a stamp has a measured time in the backlog. After a task that took long
- * (STATS_CALM), the context measures the run of its next task, too. So the run of a long task is
- * counted only once.
+ * the last measured one. The time in the backlog and the run time have separate weights, because
+ * the time in the backlog is measured only for stamped tasks. After a task that took long
+ * (STATS_CALM), the context also measures the run of its next task, so that the run of a long task
+ * is counted only once.
  *
  *   word         meaning                              written by
  *   short_way    of the executor: submit.c            fl__executor_set_short_way()
@@ -30,20 +30,19 @@
  *   set.epoch    the minute that the set counts       CAS by the first add of that minute, which
  *                                                     zeroes the set
  *
- * All accesses are relaxed, since figures order nothing, except those to `types` and to the `times`
- * of a context, which publish histograms. A lost race costs a sample. The short way may be open
- * while `skip` is 0, or closed while it is not, until the next fl__hook_idle_on() or
- * fl__hook_stamp_on(). Two adds may miss each other, and adds may be lost while a set is zeroed.
+ * All accesses are relaxed, because figures order nothing, except those to `types` and to the
+ * `times` of a context, which publish histograms. A lost race costs a sample: until the next
+ * fl__hook_idle_on() or fl__hook_stamp_on(), the short way may be open while `skip` is 0 or closed
+ * while it is not; and adds may be lost while a set is zeroed.
  *
- * Why in this way. Counts of tasks are those of each worker, which only that worker writes. The
- * reader adds them up, takes no lock and stops nothing. A count of submits, or a time stamp in
- * each, would cost a submit more than it may. So the fast path of a submit has no instruction for
- * the statistics.
+ * Why this design. Only the worker writes its counts of tasks. The reader adds them up without a
+ * lock, and stops nothing. To count or stamp each submit would cost too much, so the fast path of a
+ * submit has no instruction for the statistics.
  *
  * Times are counted in four buckets for each power of two, for this minute and the last one, so
- * that quantiles are of now and not of the last week. Tasks of one name are one type. A reader gets
- * one type a call, by its index. So the number of types, 16, is no part of the interface.
- * docs/decisions/statistics-weights.md has the reasons for the weights.
+ * that quantiles describe the present, not the last week. Tasks with the same name are one type. A
+ * reader gets one type per call, by its index, so that the number of types, 16, is not part of the
+ * interface. docs/decisions/statistics-weights.md gives the reasons for the weights.
  */
 #include "stats.h"
 #include "core/base/sys.h"
@@ -61,8 +60,8 @@ void fl__hook_idle_on(fl_executor *e)
 }
 
 /*
- * Returns whether submits are calm, by a leaky bucket of BURST stamps. A flood fills the bucket
- * no further than that.
+ * Returns whether submits are calm, which a leaky bucket of BURST stamps decides. A flood fills the
+ * bucket no further.
  */
 static bool stats_is_calm(struct fl__stats *stats, int64_t now)
 {
@@ -73,7 +72,7 @@ static bool stats_is_calm(struct fl__stats *stats, int64_t now)
 	return calm <= now;
 }
 
-/* Returns a distance from half of EVERY to one and a half. */
+/* Returns a distance between half of EVERY and one and a half. */
 static int32_t stats_distance(int64_t now)
 {
 	const uint64_t mixed = (uint64_t)now * 0x9e3779b97f4a7c15u;
@@ -84,8 +83,8 @@ void fl__hook_stamp_on(fl_executor *e, fl_future *f)
 {
 	const int64_t now = fl__sys.now();
 	/*
-	 * The short way is open, so a refill has sent this submit the long way. Refills come at
-	 * equal distances, so a later submit stamps its task in place of this one.
+	 * The short way is open, so this submit took the long way because of a refill. Refills come
+	 * at equal distances, so a later submit stamps its task instead.
 	 */
 	if (fl__executor_has_short_way(e)) {
 		fl__store_relaxed(&e->stats.skip, 1 + stats_distance(now) % STATS_APART);
@@ -148,13 +147,16 @@ static void stats_add(struct fl__stats_times *t, int64_t ns, size_t weight, int6
 }
 
 /*
- * Adds the measurement of a task that came after `begun` others. Adds the last measurement again
- * for each task in between.
+ * Adds the measurement of a task that began after `begun` others, and adds the last measurement
+ * again for each task in between.
  */
 static void stats_count(struct fl__stats_last *last, struct fl__stats_times *times, int64_t ns, size_t begun,
                         int64_t now)
 {
-	/* acquire: pairs with the release below, since another context may have made the histograms */
+	/*
+	 * acquire: pairs with the release below, because another context may have made the
+	 * histograms
+	 */
 	struct fl__stats_times *before = fl__load_acquire(&last->times);
 	const ptrdiff_t between = (ptrdiff_t)(begun - fl__load_relaxed(&last->begun));
 	if (before && between > 0)
@@ -210,7 +212,7 @@ FL__COLD void fl__hook_remote_on(fl_executor *e, const fl_future *f, int64_t beg
 
 /* Reading. */
 
-/* Returns the least bound below which `percent` percent of the `n` times lie. */
+/* Returns the smallest bound below which `percent` percent of the `n` times lie. */
 static int64_t stats_quantile(const uint64_t *counts, uint64_t n, unsigned percent)
 {
 	uint64_t left = (n * percent + 99) / 100;
@@ -270,7 +272,7 @@ int fl_executor_type_stats(const fl_executor *e, size_t index, fl_stats_type *st
 	return -ENOENT;
 }
 
-/* Called without the executor's lock, which ThreadSanitizer must not see. */
+/* Reads without the executor's lock, which ThreadSanitizer must not see. */
 __attribute__((no_sanitize("thread"))) int fl_executor_stats(const fl_executor *e, fl_stats_executor *stats)
 {
 	const int rc = fl__executor_enter(e, "fl_executor_stats");

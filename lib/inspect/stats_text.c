@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * The statistics of all executors as a text for Prometheus. Counts are copied under the lock of the
- * list of executors, in one section, and written after that, when an executor may have ended. A
- * label `number` keeps two executors of one name apart.
+ * Writes the statistics of all executors as a text for Prometheus. Counts are copied in one
+ * critical section under the lock of the list of executors, and written later, when an executor may
+ * have ended. The label `number` distinguishes executors with the same name.
  */
 #include "core/base/sys.h"
 #include "stats.h"
@@ -43,7 +43,10 @@ FL_PRINTF(2, 3) static void text_print(struct text *t, const char *format, ...)
 		t->rc = fl_bytes_append(&t->bytes, line, (size_t)size);
 }
 
-/* Writes the name as ASCII. A name that was cut may be invalid UTF-8, which Prometheus refuses. */
+/*
+ * Writes the name as ASCII, because a truncated name may be invalid UTF-8, which Prometheus
+ * refuses.
+ */
 static const char *text_escape(char *to, const char *name)
 {
 	size_t at = 0;
@@ -140,7 +143,7 @@ static void text_print_counts(struct text *t)
 	}
 }
 
-/* Formats seconds, without a decimal point of the locale. */
+/* Formats seconds with a decimal point in any locale. */
 #define TEXT_SECONDS PRIu64 ".%09" PRIu64
 #define TEXT_OF(ns) (uint64_t)(ns) / FL_S(1), (uint64_t)(ns) % FL_S(1)
 

@@ -1,10 +1,9 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * Names from ELF files. The loaded files are recorded outside of signal handlers, since that calls
- * the loader. `symbols_modules` only grows, so the functions of a recorded file keep their names
- * when the file is unloaded, until another file is recorded in its place. The loader frees its name
- * of a file at the unload. So the entries have copies of the names, in `symbols_names`, which only
- * grows, too.
+ * Names from ELF files. The loaded files are recorded outside signal handlers, because recording
+ * calls the loader. `symbols_modules` only grows, so the functions of an unloaded file keep their
+ * names until another file is recorded at its addresses. When a file is unloaded, the loader frees
+ * the file's name, so the entries point to copies in `symbols_names`, which also only grows.
  */
 #include "backtrace.h"
 #include "core/base/atomic.h"
@@ -24,7 +23,7 @@ static bool symbols_is_within(const struct fl__symbol_file *f, size_t at, size_t
 	return at <= f->size && size <= f->size - at;
 }
 
-/* Finds the symbol table and its names, if both lie in the file. */
+/* Finds the symbol table and its names, if both are within the file. */
 static void symbols_find_tables(struct fl__symbol_file *f)
 {
 	const ElfW(Ehdr) *head = (const void *)f->bytes;
@@ -54,7 +53,10 @@ static void symbols_map_file(struct fl__symbol_file *f)
 	struct stat info;
 	void *bytes;
 	FL__UNCANCELLED();
-	/* The program's path is right in any working directory, and after the file was replaced. */
+	/*
+	 * The program's path in /proc is right in any working directory, and even if the file was
+	 * replaced.
+	 */
 	const char *path = strchr(f->path, '/')          ? f->path
 	                   : fl__main_thread_has_ended() ? "/proc/thread-self/exe"
 	                                                 : "/proc/self/exe"; /* an emulator knows this name alone */
@@ -84,8 +86,8 @@ static struct fl__symbol_file *symbols_file_of(struct fl__symbols *symbols, cons
 }
 
 /*
- * Returns the name at `address`, and stores the offset in `*into`. Returns NULL if it is
- * unknown. `file` is loaded at `base`.
+ * Returns the name of the symbol at `address`, and stores the offset in `*into`. Returns NULL if it
+ * is unknown. `file` is loaded at `base`.
  */
 static const char *symbols_name_of(struct fl__symbols *symbols, const char *file, uintptr_t base, uintptr_t address,
                                    uintptr_t *into)
@@ -106,7 +108,7 @@ static const char *symbols_name_of(struct fl__symbols *symbols, const char *file
 	return NULL;
 }
 
-/* All segments of the file, and nothing else, lie from `low` to `high`. */
+/* The addresses from `low` to `high` contain all segments of the file, and nothing else. */
 struct symbols_module {
 	uintptr_t base, low;
 	uintptr_t high;   /* stored last; 0 while the entry is not complete */
@@ -115,9 +117,9 @@ struct symbols_module {
 
 /*
  * A thread that adds an entry first takes its index from symbols_n_modules, and the place of its
- * name from symbols_names_used. Both may count beyond the end: musl calls dl_iterate_phdr()'s
- * function concurrently. Two entries of a module do no harm. A module is not recorded if there is
- * no room for its entry or its name.
+ * name from symbols_names_used. Because musl calls dl_iterate_phdr()'s function concurrently, both
+ * may count beyond the end, and a module may get two entries, which does no harm. A module is not
+ * recorded if there is no room for its entry or its name.
  */
 enum { SYMBOLS_MODULES = 128 };
 static struct symbols_module symbols_modules[SYMBOLS_MODULES];
@@ -127,7 +129,7 @@ static uint32_t symbols_n_modules, symbols_names_used;
 /* Returns the newest entry with an address from `low` up to, but not including, `high`. */
 static const struct symbols_module *symbols_module_of(uintptr_t low, uintptr_t high)
 {
-	/* relaxed: not the count, but `high` publishes an entry */
+	/* relaxed: `high`, not the count, publishes an entry */
 	uint32_t i = fl__load_relaxed(&symbols_n_modules);
 	for (i = FL__MIN(i, SYMBOLS_MODULES); i-- > 0;) {
 		const struct symbols_module *m = &symbols_modules[i];
@@ -154,7 +156,7 @@ static int symbols_learn_module(struct dl_phdr_info *info, size_t size, void *ar
 	if (high == 0 ||
 	    (known && known->base == info->dlpi_addr && known->high == high && !strcmp(known->path, info->dlpi_name)))
 		return 0;
-	/* relaxed, also the adds: not the counts, but `high` publishes an entry */
+	/* relaxed, also the adds: `high`, not the counts, publishes an entry */
 	if (fl__load_relaxed(&symbols_n_modules) >= SYMBOLS_MODULES)
 		return 0;
 	const size_t length = strlen(info->dlpi_name) + 1;

@@ -6,11 +6,11 @@
 #include <stdint.h>
 
 /*
- * A report gets the names of functions and variables, also those that a program does not export,
- * from the symbol tables of the program's files. The files are mapped while the report is made. A
- * file that is unreadable or stripped, or beyond FL__SYMBOL_FILES, gives no names. The functions
- * take no memory and no lock, for signal handlers. symbols_macos.c and backtrace_windows.c have
- * other sources of names.
+ * A report takes the names of functions and variables, even of those that a program does not
+ * export, from the symbol tables of the program's files. The files are mapped while the report is
+ * made. A file that is unreadable, stripped, or beyond FL__SYMBOL_FILES gives no names. Because
+ * signal handlers call the functions, they allocate no memory and take no lock. symbols_macos.c and
+ * backtrace_windows.c use other sources of names.
  */
 struct fl__symbol_file {
 	const char *path;
@@ -20,7 +20,7 @@ struct fl__symbol_file {
 	size_t n;
 	const char *names; /* NUL-terminated */
 	size_t names_size;
-	bool fixed; /* true if the symbols are addresses, not offsets */
+	bool fixed; /* true if the symbols are addresses instead of offsets */
 };
 
 enum { FL__SYMBOL_FILES = 12 };
@@ -31,8 +31,8 @@ struct fl__symbols { /* must be zeroed at first */
 };
 
 /*
- * Writes "symbol+0x12" or "symbol", or else "file(+0x12)", or else nothing. Returns the name or
- * NULL. Async-signal-safe.
+ * Writes "symbol+0x12" or "symbol"; if the symbol is unknown, "file(+0x12)"; if the file is too,
+ * nothing. Returns the name or NULL. Async-signal-safe.
  */
 const char *fl__symbols_describe(struct fl__symbols *symbols, uintptr_t address, char *text, size_t size);
 

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * Names from the loader, which knows the functions of each loaded file that was not stripped. Its
- * lock may be taken again by the thread that holds it: so a signal handler may ask, too.
+ * Names from the loader, which knows the functions of each loaded file that was not stripped. A
+ * signal handler may also ask it, because its lock is recursive.
  */
 #include "backtrace.h"
 #ifdef __APPLE__

@@ -1,4 +1,8 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
+/*
+ * The table of debugging (table.h): its memory, its lock, the records of contexts, and the held
+ * locks.
+ */
 #include "table.h"
 #include "core/base/list.h"
 #include "core/base/panic.h"

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * This file records events, and switches the recorder on and off. An event needs one reading of the
- * clock, no lock and no memory. Only the first event of a thread may need memory, for the thread's
+ * Records events, and switches the recorder on and off. To record an event takes one reading of the
+ * clock, but no lock and no memory. Only a thread's first event may need memory, for the thread's
  * ring.
  *
  *   word            meaning                              written by
@@ -40,16 +40,16 @@
  *
  * Invariants
  *   1. One thread writes the events of a ring. Events before `first` are another thread's.
- *   2. A signal handler that records may interrupt a record. If the record has stored `head`
- *      already, the handler takes the next slot. Otherwise the handler takes the same slot, and the
- *      interrupted record then overwrites the whole event. If the handler has recorded further
- *      events in that case, the next records overwrite them in the same way.
- *   3. A reader trusts nothing in the ring of another process: it masks indices, and escapes names.
+ *   2. A signal handler that records an event may interrupt trace_record(). If `head` is already
+ *      stored, the handler takes the next slot. Otherwise the handler takes the same slot, and the
+ *      interrupted call then overwrites the whole event. If the handler has recorded further events
+ *      in that case, the next calls overwrite them in the same way.
+ *   3. A reader trusts nothing in another process's ring: it masks indices and escapes names.
  *
- * A thread that needs a ring looks for the ring of an ended thread only in TRACE_LOOKS entries,
- * each of which takes a system call. So the start of a thread costs the same beside any number of
- * threads. Each search goes on where the last one stopped. Therefore a search that finds nothing,
- * and makes a new ring, is rare unless most threads with a ring are alive.
+ * A thread that needs a ring looks for the ring of an ended thread in only TRACE_LOOKS entries,
+ * each of which takes a system call, so the cost of starting a thread does not grow with the number
+ * of threads. Each search continues where the last one stopped. Therefore it is rare that a search
+ * finds nothing, so that a new ring is made, unless most threads with a ring are alive.
  */
 #include "trace.h"
 #include "core/base/anew.h"
@@ -82,7 +82,7 @@ enum {
 };
 
 struct trace_settings {
-	FL__WORD64 int64_t slow; /* a wait, or a time in the queue, that is longer is reported; 0 if none is */
+	FL__WORD64 int64_t slow; /* longer waits and times in the queue are reported; 0: none is */
 	bool at_exit;            /* whether the process writes a file when it ends */
 	unsigned log2;
 	int signal;
@@ -92,21 +92,21 @@ struct trace_settings {
 struct fl__trace_rings fl__trace_rings;
 
 /*
- * It guards the variables from here to trace_out. There are two exceptions: all threads read
- * trace_now.slow, and the exit of the process reads trace_now.at_exit and trace_quiet.
+ * trace_writing guards the variables from here to trace_out, except that all threads read
+ * trace_now.slow, and that the exit of the process reads trace_now.at_exit and trace_quiet.
  */
 static uint32_t trace_writing;
 static struct trace_settings trace_now;
 static unsigned trace_files, trace_slow_files;
 /*
- * The exit of the process prints nothing if this is true: a file was written, or the process is a
- * child or a worker process.
+ * If true, the exit of the process prints nothing, because a file was written, or the process is a
+ * forked child or a worker process.
  */
 static bool trace_quiet;
 /* when the last file for `slow` was written */
 static int64_t trace_slow_last;
 
-/* Memory for the file that is being written, since a fiber's stack is small. */
+/* Memory for the file that is being written, because a fiber's stack is small. */
 static struct {
 	struct fl__trace_count count;
 	struct fl__symbols symbols;
@@ -114,8 +114,8 @@ static struct {
 } trace_out;
 
 /*
- * The ring of the calling thread. TRACE_NO_RING says that the thread is making its ring, or that it
- * gets none, since there was no memory, or no free entry in the table.
+ * The ring of the calling thread. TRACE_NO_RING means that the thread is making its ring, or that
+ * it gets none, because there was no memory or no free entry in the table.
  */
 #define TRACE_NO_RING ((struct fl__trace_ring *)1)
 static __thread struct fl__trace_ring *trace_ring FL__INITIAL_EXEC;
@@ -147,8 +147,8 @@ static bool trace_try_claim(void)
 }
 
 /*
- * Waits while a file is written. A signal handler must not call it, since it may have
- * interrupted the holder.
+ * Waits while a file is written. A signal handler must not call it, because it may have interrupted
+ * the holder.
  */
 static void trace_claim(void)
 {
@@ -163,8 +163,8 @@ static void trace_unclaim(void)
 }
 
 /*
- * Returns a free entry. If there is none, returns the entry of the worker process that ended first,
- * and unmaps its ring. If no worker process has ended, returns NULL.
+ * Returns a free entry. If there is none, unmaps the ring of the worker process that ended first,
+ * and returns its entry. If no worker process has ended, returns NULL.
  */
 static struct fl__trace_worker *trace_worker_place(void)
 {
@@ -217,7 +217,7 @@ static bool trace_ring_put(struct fl__trace_ring *ring)
 	return true;
 }
 
-/* Prepares a ring for a thread that takes the ring over, or for the thread of a child. */
+/* Prepares a ring for a thread that takes it over, or for the thread of a forked child. */
 static void trace_restart(struct fl__trace_ring *ring)
 {
 	fl__store_relaxed(&ring->first, fl__load_relaxed(&ring->head));
@@ -226,12 +226,12 @@ static void trace_restart(struct fl__trace_ring *ring)
 }
 
 /*
- * If at least TRACE_KEPT rings are in use, looks at `looks` of them, and takes over the first ring
- * of a thread that has ended. Returns NULL if there is none.
+ * If at least TRACE_KEPT rings are in use, looks at `looks` of them, and takes over the first one
+ * whose thread has ended. Returns NULL if there is none.
  */
 static struct fl__trace_ring *trace_ring_of_ended(uint32_t tid, unsigned looks)
 {
-	/* the search goes on where the last one stopped, so the rings are taken over in turn */
+	/* the search continues where the last one stopped, so that rings are taken over in turn */
 	static uint32_t next;
 	const uint32_t used = FL__MIN(fl__load_relaxed(&trace_rings_used), (uint32_t)FL__TRACE_RINGS);
 	if (used < TRACE_KEPT)
@@ -242,8 +242,7 @@ static struct fl__trace_ring *trace_ring_of_ended(uint32_t tid, unsigned looks)
 		struct fl__trace_ring *ring = fl__load_acquire(&fl__trace_rings.of_threads[at]);
 		uint32_t ended = ring ? fl__load_relaxed(&ring->tid) : 0;
 		/*
-		 * relaxed: the system says that the thread has ended, so what it has written is
-		 * visible
+		 * relaxed: the system says that the thread has ended, so what it wrote is visible
 		 */
 		if (!ring || fl__sys.thread_exists(ended) || !fl__cas_relaxed(&ring->tid, &ended, tid))
 			continue;
@@ -253,7 +252,7 @@ static struct fl__trace_ring *trace_ring_of_ended(uint32_t tid, unsigned looks)
 	return NULL;
 }
 
-/* Makes a ring. Returns NULL if there is no memory, or if the table is full. */
+/* Makes a ring. Returns NULL if there is no memory or the table is full. */
 static struct fl__trace_ring *trace_ring_new(uint32_t tid)
 {
 	/* relaxed: trace_ring_put() decides */
@@ -269,8 +268,9 @@ static struct fl__trace_ring *trace_ring_new(uint32_t tid)
 }
 
 /*
- * Called for the first event of a thread. Returns NULL if the thread gets no ring, which is printed
- * on standard error once. Looks at `looks` rings of other threads. Takes no lock.
+ * Called for the first event of a thread. Looks at `looks` rings of other threads. If the thread
+ * gets no ring, returns NULL, and the first such thread prints a warning on standard error. Takes
+ * no lock.
  */
 FL__COLD static struct fl__trace_ring *trace_begin_thread(unsigned looks)
 {
@@ -306,7 +306,7 @@ static uint8_t trace_name(struct fl__trace_ring *ring, const char *name)
 	const char *text = fl__stats_name(name);
 	unsigned at = (unsigned)(key >> (64 - 6));
 	for (unsigned n = 0; n < FL__TRACE_NAMES; n++, at = (at + 1) % FL__TRACE_NAMES) {
-		/* The text is compared, too, since the memory of a name may be used again. */
+		/* The text is also compared, because the memory of a name may be reused. */
 		/* relaxed: this thread has written it */
 		const uint64_t known = fl__load_relaxed(&ring->keys[at]);
 		if (known == key && strncmp(ring->names[at], text, FL__TRACE_NAME - 1) == 0)
@@ -331,7 +331,7 @@ static void trace_record(const struct fl__trace_event *e, const char *name, enum
 	struct fl__trace_event *slot = &ring->events[at & fl__trace_rings.mask];
 	fl__store_relaxed(&ring->head, at + 1);
 	fl__store_relaxed(&slot->mark, 0);
-	/* release fence: a reader that sees a field which is stored below sees the mark 0, too */
+	/* release fence: a reader that sees a field stored below also sees the mark 0 */
 	fl__fence_release();
 	fl__store_relaxed(&slot->time, e->time);
 	fl__store_relaxed(&slot->object, e->object);
@@ -372,8 +372,8 @@ static int trace_open_new(void)
 }
 
 /*
- * Writes a file. The caller has claimed `trace_writing`. If `path` is NULL, makes a new file, whose
- * name is then in trace_out.
+ * Writes a file. The caller has claimed `trace_writing`. If `path` is NULL, creates a new file, and
+ * stores its name in trace_out.
  */
 static int trace_write(const char *path)
 {
@@ -404,8 +404,8 @@ int fl_trace_write(const char *path)
 }
 
 /*
- * Prints a text on standard error. It does not log the text, since a log handler may wait, or lock
- * what the caller holds.
+ * Prints a text on standard error. Does not log it, because a log handler may wait, or lock what
+ * the caller holds.
  */
 FL_PRINTF(1, 2) static void trace_say(const char *format, ...)
 {
@@ -431,12 +431,12 @@ void fl__trace_signalled(void)
 
 void fl__hook_exit_on(bool writes)
 {
-	/* a process with `trace_shared` is a worker process, and its parent writes the ring */
+	/* if trace_shared is set, this is a worker process, and its parent writes the ring */
 	if (writes || (trace_now.at_exit && !trace_shared)) {
 		fl__trace_signalled();
 		return;
 	}
-	/* if another thread writes a file now, the events are not lost */
+	/* if another thread is writing a file, the events are not lost */
 	if (trace_quiet || trace_shared || !trace_try_claim())
 		return;
 	if (fl__try_lock(&fl__trace_rings.lock)) {
@@ -449,9 +449,6 @@ void fl__hook_exit_on(bool writes)
 	trace_unclaim();
 }
 
-/*
- * Returns whether a time is too long.
- */
 static bool trace_is_slow(int64_t ns)
 {
 	const int64_t slow = fl__load_relaxed(&trace_now.slow);
@@ -459,11 +456,10 @@ static bool trace_is_slow(int64_t ns)
 }
 
 /*
- * Writes a file, since something took too long. If `awaited` is not NULL, that was a wait of the
- * calling context for `awaited`. If `awaited` is NULL, it was the time for which a task of the name
- * `task` was in the queue. The function writes no file if the last file was written less than
- * `slow` ago, since the last file shows the beginning of the time. It also writes none while
- * another file is being written, and after TRACE_SLOW_FILES files. The function needs little stack.
+ * Writes a file because something took too long: if `awaited` is not NULL, a wait of the calling
+ * context for `awaited`; otherwise a task with the name `task` in the queue. Writes no file if the
+ * last one was written less than `slow` ago, because that file shows the beginning of the time;
+ * while another file is being written; and after TRACE_SLOW_FILES files. Needs little stack.
  */
 FL__COLD static void trace_slow(int64_t now, int64_t ns, const struct fl__awaited *awaited, const char *task)
 {
@@ -488,7 +484,7 @@ FL__COLD static void trace_slow(int64_t now, int64_t ns, const struct fl__awaite
 	trace_unclaim();
 }
 
-/* Returns the argument if it has a pointer's size, and otherwise its address. */
+/* Returns the argument if it is as large as a pointer, otherwise its address. */
 static uint64_t trace_arg(const fl_future *f)
 {
 	if (!f->arg || f->count != 1 || f->type->arg_size != sizeof(void *))
@@ -525,7 +521,7 @@ int fl__hook_call_on(const fl_task_type *type, const void *arg, void *result, fl
 	const int64_t now = fl__sys.now(), waited = f->error == 0 ? -1 : fl__stats_waited(f, now);
 	const struct fl__trace_event e = {.time = now,
 	                                  .object = (uintptr_t)f,
-	                                  .arg = (uint64_t)waited, /* -1 if it is not known */
+	                                  .arg = (uint64_t)waited, /* -1 if unknown */
 	                                  .context = (uint32_t)fl__ctx_get()->id};
 	trace_record(&e, trace_type(type), FL__TRACE_START);
 	if (trace_is_slow(waited))
@@ -541,7 +537,7 @@ void fl__hook_note_on(enum fl__trace_kind kind, const void *object, unsigned arg
 		fl__hook_event_on(kind, (uintptr_t)object, arg, NULL, 0);
 }
 
-/* Returns whether waits of this kind are long by their nature. */
+/* Returns whether waits of this kind are normally long. */
 static bool trace_is_idle(uint8_t kind)
 {
 	return kind == FL__DEBUG_TASK || kind == FL__DEBUG_SLEEP || kind == FL__DEBUG_TIMER || kind == FL__DEBUG_DUE ||
@@ -588,9 +584,9 @@ static void trace_set_words(bool on)
 
 /*
  * Sets the number of events of each ring, unless the recorder was switched on before. The number is
- * a power of two, at least 2^`log2`: the largest that fits into the pages of a ring of 2^`log2`
- * events. So fl__trace_ring_use() finds the same number from the size of a ring. If the recorder is
- * off, the function also sets `since`.
+ * the largest power of two that fits into the pages of a ring of 2^`log2` events, so that
+ * fl__trace_ring_use() computes the same number from the size of a ring. If the recorder is off,
+ * also sets `since`.
  */
 static void trace_begin(unsigned log2)
 {
@@ -634,7 +630,7 @@ static bool trace_parse_time(const char *text, int64_t *ns)
 	return false;
 }
 
-/* Parses one setting, "name=value". Returns false if it is unknown. */
+/* Parses one setting, "name=value" or "exit". Returns false if it is unknown. */
 static bool trace_parse_one(const char *text, size_t length, struct trace_settings *s)
 {
 	unsigned long n;
@@ -698,7 +694,7 @@ int fl_trace_enable(const char *settings)
 	trace_claim();
 	trace_begin(s.log2);
 	if (trace_ring == TRACE_NO_RING)
-		trace_ring = NULL; /* now the thread tries again to make a ring */
+		trace_ring = NULL; /* so that the thread tries again to make a ring */
 	if (!trace_ring && !trace_begin_thread(FL__TRACE_RINGS)) {
 		rc = -ENOMEM;
 		if (trace_rings_used == 0)
@@ -717,14 +713,14 @@ int fl_trace_enable(const char *settings)
 
 FL__AT_START static void trace_read_environment(void)
 {
-	/* the result is NULL in a program that has more rights than its user */
+	/* returns NULL in a program that has more rights than its user */
 	const char *text = secure_getenv("FL_TRACE");
 	trace_quiet = secure_getenv(FL__REEXEC_VARIABLE);
 	if (text && fl_trace_enable(text) == -ENOMEM)
 		fl__log(FL_LOG_WARNING, "FL_TRACE: out of memory");
 }
 
-/* The child continues in the ring of its thread. The other rings belong to its parent. */
+/* The child continues in the ring of its thread. The other rings belong to the parent. */
 static void trace_make_anew(void)
 {
 	struct fl__trace_ring *mine = trace_ring;
@@ -732,7 +728,7 @@ static void trace_make_anew(void)
 	fl__store_relaxed(&fl__trace_rings.lock, 0);
 	trace_files = trace_slow_files = 0;
 	trace_quiet = true;
-	/* the child may be in another time namespace, whose clock is behind */
+	/* the child may be in another time namespace, whose clock may be behind */
 	fl__trace_rings.since = trace_slow_last = 0;
 	memset(fl__trace_rings.of_threads, 0, sizeof fl__trace_rings.of_threads);
 	trace_rings_used = 0;

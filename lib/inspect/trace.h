@@ -7,8 +7,8 @@
 #include <stdint.h>
 
 /*
- * In the flight recorder, each thread records its last events in a ring of its own. trace.c records
- * them, and trace_write.c writes the rings as JSON.
+ * The flight recorder: each thread records its last events in its own ring. trace.c records them,
+ * and trace_write.c writes the rings as JSON.
  *
  *     fl__hook_event(FL__TRACE_INDEX, f, index, NULL, 0);
  *
@@ -32,13 +32,13 @@
  *   RUN       the first 16 bytes of the name    the loop's thread, before it  B "NAME", E of the
  *             of fiber `context`; 0: no fiber   switches to that fiber        last; names it
  *
- * task: the address of the future; a worker process and a rank have the remote key in place of it.
- * An arrow is a pair of events, `s` and `f`, in a slice each: SUBMIT or POST to START, POST or
- * CANCEL; END or TAKEN to TAKEN or GET; WAKE to WOKEN. An end without its partner is not written,
- * except of tasks on other ranks, whose partner is in another file.
+ * task: the address of the future; in a worker process and a rank, the remote key instead. An arrow
+ * is a pair of events, `s` and `f`, each in a slice: SUBMIT or POST to START, POST or CANCEL; END
+ * or TAKEN to TAKEN or GET; WAKE to WOKEN. An end without its partner is not written, except for
+ * tasks on other ranks, whose partner is in another file.
  *
- * JSON, one event a line, sorted by time; `ts` in us of CLOCK_MONOTONIC, `tid` is the context's
- * number (a fiber's track is its own), `id` is unique in the file:
+ * The JSON has one event per line, sorted by time. `ts` is CLOCK_MONOTONIC in us, `tid` is the
+ * context's number (each fiber has its own track), and `id` is unique in the file:
  *
  *   {"displayTimeUnit":"ns","otherData":{"pid":4711,"rank":-1,"boot":"<boot id> <clock>","lost":0},
  *   "traceEvents":[
@@ -71,11 +71,11 @@
  *   {"ph":"B","cat":"fiber","name":"fetch 17",...,"args":{"fiber":9}}, E
  *   ]}
  *
- * Of ranks: "cat":"rank", "id":"0xc000000100020003" (the key), as s or f of "start" or "end".
+ * For ranks: "cat":"rank", "id":"0xc000000100020003" (the key), as s or f of "start" or "end".
  */
 
 /*
- * Another thread reads an event while it changes. So the fields are relaxed atomics, and `mark`
+ * Another thread may read an event while it changes, so the fields are relaxed atomics, and `mark`
  * works as the table in trace.c says.
  */
 struct fl__trace_event {
@@ -84,12 +84,12 @@ struct fl__trace_event {
 	uint32_t context; /* the number of the context, modulo 2^32 */
 	uint8_t name;     /* the index in the ring's table of names, or 0 */
 	uint8_t code;     /* the error, or the kind of wait */
-	uint16_t mark;    /* the kind, and above it the lap; 0 while the event is being filled */
+	uint16_t mark;    /* the lap above the kind; 0 while the event is being filled */
 };
 
 enum { FL__TRACE_NAMES = 64, FL__TRACE_NAME = 32, FL__TRACE_RINGS = 1024, FL__TRACE_WORKERS = 256 };
 
-/* A ring in memory of its own. A worker process shares the memory of its ring with its parent. */
+/* A ring in separate memory. A worker process shares the memory of its ring with its parent. */
 struct fl__trace_ring {
 	FL__WORD64 uint64_t head, first; /* the number of all events so far, and the first of this thread */
 	uint32_t tid, context;           /* the numbers of the thread */
@@ -99,18 +99,16 @@ struct fl__trace_ring {
 	struct fl__trace_event events[];
 };
 
-/* A worker process, which may have ended. `lock` of the rings guards the struct. */
+/* A worker process, which may have ended. fl__trace_rings.lock guards the struct. */
 struct fl__trace_worker {
 	struct fl__trace_ring *ring; /* NULL while there is none */
 	int32_t pid;
-	uint64_t dropped; /* a count that says when it ended, or 0 */
+	uint64_t dropped; /* 0, or a count that says when it ended */
 	char name[FL__TRACE_NAME];
 };
 
 struct fl__trace_rings {
-	/*
-	 * a ring has 2^log2 = mask + 1 events; `mask` is 0 while the recorder was never switched on
-	 */
+	/* a ring holds 2^log2 = mask + 1 events; `mask` is 0 until the recorder is switched on */
 	uint32_t mask, log2;
 	int64_t since; /* earlier events are not written */
 	struct fl__trace_ring *of_threads[FL__TRACE_RINGS];
@@ -119,26 +117,26 @@ struct fl__trace_rings {
 };
 extern FL__HIDDEN struct fl__trace_rings fl__trace_rings;
 
-/* Returns the mark of the `at`-th event of a ring. */
+/* Returns the mark of a ring's event number `at`. */
 static inline uint16_t fl__trace_mark(unsigned kind, uint64_t at)
 {
 	return (uint16_t)(kind | at >> fl__trace_rings.log2 << 8);
 }
 
-/* These functions record WOKEN and RUN. `fiber` is 0 if the loop's thread runs no fiber now. */
+/* Record WOKEN and RUN. `fiber` is 0 if the loop's thread runs no fiber now. */
 struct fl__wait;
 void fl__trace_woken(struct fl__wait *wait);
 void fl__trace_run(uint64_t fiber, const char *name);
 
-/* Writes a file, also in a signal handler. */
+/* Writes a file. May be called in a signal handler. */
 void fl__trace_signalled(void);
 
 /* The handlers of the signals that print a dump and write a file (debug.c). */
 extern struct fl__handler fl__debug_handler, fl__trace_handler;
 
 /*
- * Writes the rings as JSON to the descriptor. Returns 0, -EBUSY if another thread changes the list
- * of worker processes, -ENOMEM, or the error of a write.
+ * Writes the rings as JSON to the descriptor. Returns 0, -EBUSY if another thread is changing the
+ * list of worker processes, -ENOMEM, or the error of a write.
  */
 struct fl__trace_count {
 	size_t events;
@@ -146,5 +144,5 @@ struct fl__trace_count {
 };
 int fl__trace_write_json(int fd, struct fl__trace_count *count);
 
-/* Returns how many events the rings hold now. Called under the lock of the rings. */
+/* Returns how many events the rings hold now. Called under fl__trace_rings.lock. */
 uint64_t fl__trace_length(void);

@@ -1,12 +1,12 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * Writes the rings as JSON (trace.h). The writer is async-signal-safe: it maps memory for a copy of
- * all events, and waits for no lock. It makes two passes over the events of all rings, in the order
- * of time. The first finds the two ends of each arrow, and the ends of slices that have lost their
- * begin. The second prints.
+ * Writes the rings as JSON (trace.h). The writer is async-signal-safe, because it maps memory for a
+ * copy of all events, and waits for no lock. It makes two passes over the events of all rings, in
+ * the order of time. The first pass finds the two ends of each arrow, and the ends of slices whose
+ * beginning is lost. The second pass prints.
  *
- * An event that changes during the copy is left out. The times of a ring are made to differ by 2 ns
- * at least, so that slices of 1 ns nest.
+ * An event that changes while it is copied is left out. The times in a ring are made to differ by
+ * at least 2 ns, so that slices of 1 ns nest.
  */
 #include "core/base/sys.h"
 #include "core/wait/lock.h"
@@ -19,7 +19,10 @@
 #include <string.h>
 #include <unistd.h>
 
-/* The kinds of arrows. A kind also says whether `arg` has the key, in place of `object`. */
+/*
+ * The kinds of arrows. trace_kinds says whether an arrow's key is in `arg` instead of `object`.
+ * TRACE_DEPTH is not an arrow, but the space of the tracks in the hash table.
+ */
 enum { TRACE_NO_ARROW, TRACE_TO_START, TRACE_TO_END, TRACE_TO_WOKEN, TRACE_DEPTH };
 static const char *const trace_arrows[] = {"", "start", "end", "wake"};
 
@@ -28,7 +31,7 @@ static const struct trace_kind {
 	uint8_t in, out;
 	bool in_arg, out_arg;
 	const char *category, *verb;
-	/* the names of these fields; NULL is not written, and '#' marks a number */
+	/* the names of these fields: NULL if the field is not written; '#' marks a number */
 	const char *object, *arg, *code;
 } trace_kinds[] = {
     [FL__TRACE_SUBMIT] = {'X', .out = TRACE_TO_START, .category = "task", .verb = "submit ", .object = "task",
@@ -55,9 +58,9 @@ static const struct trace_kind {
 #define TRACE_RANK_ARROW UINT32_MAX
 
 struct trace_copy {
-	/* the mark is only the kind here, and 0 if the event is not written */
+	/* here the mark is only the kind, or 0 if the event is not written */
 	struct fl__trace_event e;
-	uint32_t in, out, again; /* the numbers of the arrows; 0 for none */
+	uint32_t in, out, again; /* the numbers of the arrows, or 0 */
 };
 
 /* The events of one ring. */
@@ -67,18 +70,18 @@ struct trace_part {
 	char names[FL__TRACE_NAMES][FL__TRACE_NAME];
 	int32_t pid;
 	uint32_t context; /* the number of the thread's context */
-	bool is_worker;   /* true if the ring is of a worker process */
+	bool is_worker;   /* true if the ring belongs to a worker process */
 	bool runs;        /* true while a slice of a fiber is open */
 	uint64_t lost;
 };
 
-/* An entry of a hash table: the begin of an arrow without an end, or a track. */
+/* An entry of a hash table: the beginning of an arrow whose end is not found yet, or a track. */
 struct trace_open {
 	uint64_t key;
 	int32_t pid;
 	uint32_t space;          /* 0 while the entry is free */
 	struct trace_copy *from; /* for a track: the last RUN of the fiber */
-	uint32_t n;              /* the open slices of the track; or whether the arrow is `again` */
+	uint32_t n;              /* the track's open slices, or whether the arrow is `again` */
 };
 
 struct trace_writer {
@@ -92,7 +95,7 @@ struct trace_writer {
 	size_t used;
 	struct fl__symbols symbols;
 	struct trace_part parts[FL__TRACE_RINGS + FL__TRACE_WORKERS];
-	/* a heap of the parts that have an event left, by the time of that event */
+	/* a heap of the parts with events left, by the time of their next event */
 	struct trace_part *heap[FL__TRACE_RINGS + FL__TRACE_WORKERS];
 	unsigned n_heap;
 	char text[1 << 16];
@@ -119,7 +122,7 @@ FL_PRINTF(2, 3) static void trace_print(struct trace_writer *w, const char *form
 	w->used += (size_t)FL__MIN(n, MOST - 1);
 }
 
-/* Writes the text as the inside of a string of JSON. A worker process may have left any byte. */
+/* Writes the text as the inside of a JSON string. A worker process may have left any byte. */
 static void trace_escape(char *to, const char *text, size_t size)
 {
 	for (; size > 0 && *text; size--, text++) {
@@ -130,7 +133,7 @@ static void trace_escape(char *to, const char *text, size_t size)
 	*to = '\0';
 }
 
-/* Prints the begin of an event on the track of `context`. The caller adds more, and '}'. */
+/* Prints the beginning of an event on the track of `context`. The caller adds the rest, and '}'. */
 static void trace_print_head(struct trace_writer *w, const struct trace_part *p, char phase, uint32_t context,
                              int64_t time)
 {
@@ -139,8 +142,8 @@ static void trace_print_head(struct trace_writer *w, const struct trace_part *p,
 }
 
 /*
- * Prints an end of the arrow `id` at the event. `begins` says which of its two ends it is. `key`
- * is for an arrow from or to another rank.
+ * Prints the beginning or (if not `begins`) the end of the arrow `id` at the event. `key` is used
+ * for an arrow from or to another rank.
  */
 static void trace_print_arrow(struct trace_writer *w, const struct trace_part *p, const struct trace_copy *c,
                               bool begins, unsigned arrow, uint32_t id, uint64_t key)
@@ -195,7 +198,7 @@ static void trace_print_process(struct trace_writer *w, const char *comma, int32
 	            (int)pid, name);
 }
 
-/* Prints a wait, as "wait", or as "idle" if it is that of a worker without a task. */
+/* Prints a wait as "wait", or as "idle" if a worker waits for a task. */
 static void trace_print_wait(struct trace_writer *w, bool own, const struct fl__trace_event *e)
 {
 	const uint8_t kind = e->code < FL__DEBUG_KINDS ? e->code : FL__DEBUG_NOTHING;
@@ -212,7 +215,7 @@ static void trace_print_wait(struct trace_writer *w, bool own, const struct fl__
 	trace_print(w, object ? ",\"args\":{\"object\":\"%s\"}}" : "}", name);
 }
 
-/* Prints that the scheduler switches to a fiber, or to none if `context` is 0. */
+/* Prints that the scheduler switches to a fiber or, if `context` is 0, to none. */
 static void trace_print_run(struct trace_writer *w, struct trace_part *p, const struct fl__trace_event *e, bool named)
 {
 	char text[2 * sizeof(uint64_t) + 1] = "", name[2 * sizeof text];
@@ -271,8 +274,8 @@ static void trace_print_event(struct trace_writer *w, struct trace_part *p, cons
 }
 
 /*
- * Prints the begin of the file, with the id of the boot and the number of the clock. Both are the
- * same in files with times of one clock.
+ * Prints the beginning of the file, with the boot id and the number of the clock. Files have the
+ * same values if their times come from the same clock.
  */
 static void trace_print_begin(struct trace_writer *w)
 {
@@ -308,7 +311,10 @@ static struct trace_open *trace_open_of(struct trace_writer *w, uint32_t space, 
 	return o;
 }
 
-/* Returns whether START can belong to SUBMIT: an event between them may have been overwritten. */
+/*
+ * Returns whether START can belong to SUBMIT. It need not, because events between them may have
+ * been overwritten.
+ */
 static bool trace_is_pair(const struct trace_copy *from, const struct trace_copy *to)
 {
 	const int64_t waited = to->e.time - from->e.time;
@@ -356,7 +362,7 @@ static void trace_match(struct trace_writer *w, const struct trace_part *p, stru
 		depth->n += begins ? 1 : UINT32_MAX; /* adding UINT32_MAX subtracts 1 */
 	}
 	const uint64_t in = trace_key(c, k->in_arg), out = trace_key(c, k->out_arg);
-	/* a later GET at this address is of the new task; a wait that gave up was not woken */
+	/* a later GET at this address belongs to the new task; a wait that gave up was not woken */
 	if (e->mark == FL__TRACE_SUBMIT)
 		trace_open_of(w, TRACE_TO_END, p->pid, e->object)->from = NULL;
 	if (e->mark == FL__TRACE_WOKEN && e->code != 0)
@@ -377,7 +383,7 @@ static bool trace_is_earlier(const struct trace_part *a, const struct trace_part
 	return x < y || (x == y && a < b);
 }
 
-/* Moves a part of the heap down to where its next event belongs. */
+/* Moves a part down the heap to where its next event belongs. */
 static void trace_sink(struct trace_writer *w, unsigned at)
 {
 	struct trace_part *const moved = w->heap[at];
@@ -434,7 +440,9 @@ static bool trace_copy_event(const struct trace_writer *w, struct trace_copy *to
 	                                .name = fl__load_relaxed(&from->name),
 	                                .code = fl__load_relaxed(&from->code),
 	                                .mark = (uint16_t)kind}};
-	/* acquire fence: if a field is of a later event, the mark read below has changed, too */
+	/*
+	 * acquire fence: if a field belongs to a later event, the mark read below has also changed
+	 */
 	fl__fence_acquire();
 	return kind > 0 && kind < FL__COUNT(trace_kinds) && mark == fl__trace_mark(kind, at) &&
 	       fl__load_relaxed(&from->mark) == mark && to->e.time >= fl__trace_rings.since && to->e.time <= w->now;
@@ -446,16 +454,13 @@ static uint64_t trace_ring_length(const struct fl__trace_ring *ring)
 	return FL__MIN(n, (uint64_t)fl__trace_rings.mask + 1);
 }
 
-/*
- * Copies the events of the ring to `to`, and not beyond `end`. Returns the place behind the
- * last.
- */
+/* Copies the events of the ring to `to`, but not beyond `end`. Returns the place after the last. */
 static struct trace_copy *trace_copy_ring(struct trace_writer *w, struct fl__trace_ring *ring,
                                           const struct fl__trace_worker *worker, struct trace_copy *to,
                                           const struct trace_copy *end)
 {
 	struct trace_part *p = &w->parts[w->n_parts++];
-	/* relaxed: each is read once, since the thread goes on recording */
+	/* relaxed: each is read only once, because the thread goes on recording */
 	const uint64_t head = fl__load_relaxed(&ring->head), ever = head - fl__load_relaxed(&ring->first);
 	const uint64_t n = FL__MIN(ever, (uint64_t)fl__trace_rings.mask + 1);
 	const uint32_t tid = fl__load_relaxed(&ring->tid);
@@ -480,8 +485,8 @@ static struct trace_copy *trace_copy_ring(struct trace_writer *w, struct fl__tra
 			p->names[i][k] = fl__load_relaxed(&ring->names[i][k]);
 	(void)strcpy(p->names[0], "?"); /* the table of names was full */
 	/*
-	 * acquire fence: if another thread has taken over the ring during the copy, tid has
-	 * changed, too, and the copy is dropped, since names may be of that thread
+	 * acquire fence: if another thread has taken over the ring during the copy, tid has also
+	 * changed, and the copy is dropped, because names may be those of the other thread
 	 */
 	fl__fence_acquire();
 	p->end = fl__load_relaxed(&ring->tid) == tid ? to : p->first;
@@ -539,10 +544,9 @@ uint64_t fl__trace_length(void)
 }
 
 /*
- * Other threads record while this one writes. An event that is later than `now` is not written. So
- * the memory is enough for all others: each was counted, except one for each thread, whose time was
- * read before `now`, and which was counted too late. A ring that grows takes no memory of another
- * ring.
+ * Other threads record while this one writes. Events later than `now` are not written, so the
+ * memory suffices for all others: each was counted, except at most one per thread, whose time was
+ * read before `now` but which was counted too late.
  */
 int fl__trace_write_json(int fd, struct fl__trace_count *count)
 {
@@ -552,7 +556,7 @@ int fl__trace_write_json(int fd, struct fl__trace_count *count)
 	const int64_t now = fl__sys.now();
 	const uint64_t n = fl__trace_length() + FL__COUNT(w->parts);
 	size_t slots = 8;
-	while (slots < 6 * n) /* an event needs three entries of the table at most */
+	while (slots < 6 * n) /* an event needs at most three entries of the table */
 		slots *= 2;
 	const size_t size =
 	    sizeof(struct trace_writer) + n * sizeof(struct trace_copy) + slots * sizeof(struct trace_open);
@@ -568,7 +572,7 @@ int fl__trace_write_json(int fd, struct fl__trace_count *count)
 	(void)fl__unlock(&fl__trace_rings.lock);
 	if (!w)
 		return -ENOMEM;
-	/* the file keeps its contents if there is no memory */
+	/* only now, so that the file keeps its contents if there is no memory */
 	(void)FL__RETRY(FL__SYS_RESULT(ftruncate(fd, 0)));
 	trace_print_all(w, count);
 	const int rc = w->rc;

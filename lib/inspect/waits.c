@@ -1,15 +1,15 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * The wait graph. A context that waits for a lock waits for each of its holders. A context that
- * joins waits for the joined context. A cycle is a deadlock.
+ * The wait graph. A context that waits for a lock waits for each of the lock's holders, and a
+ * context that joins waits for the joined context. A cycle is a deadlock.
  *
  * A search is needed only when a context begins to wait. A holder records its lock before it waits
  * for another, and removes the record before it unlocks. So the last context of a cycle finds all
- * its records, and none of them is stale.
+ * records of the cycle, and none of them is stale.
  *
- * A reader waits for a reader, which may be itself, only if a writer waits between. If that writer
- * is the last context that begins to wait, the reader waits for the writer. A wait that may give up
- * does not count.
+ * A reader waits for another reader, or for itself, only if a writer waits between the two. If that
+ * writer is the last context that begins to wait, the reader waits for the writer. A wait that may
+ * give up does not count.
  */
 #include "core/base/list.h"
 #include "core/base/sys.h"
@@ -22,8 +22,8 @@ static uint64_t waits_searches;
 static struct fl__holder *waits_writers[FL__DEBUG_BUCKETS];
 
 /*
- * Returns a context that waits for exclusive use of `lock` and will not give up. Returns `me`
- * only if there is no other.
+ * Returns a context that waits for exclusive use of `lock` and will not give up. Returns `me` only
+ * if there is no other such context.
  */
 static const struct fl__holder *waits_writer(const void *lock, const struct fl__holder *me)
 {
@@ -49,8 +49,8 @@ static void waits_reach(struct fl__holder *h, struct fl__holder *from, struct fl
 }
 
 /*
- * Returns true if this search has come to the holders of h->lock from another context that waits
- * for the lock as `h` does. Otherwise notes that the search comes there now.
+ * Returns true if this search has already reached the holders of h->lock from a context that waits
+ * for the lock in the same way as `h`. Otherwise notes that it reaches them now.
  */
 static bool waits_is_followed(const struct fl__holder *h)
 {
@@ -63,8 +63,8 @@ static bool waits_is_followed(const struct fl__holder *h)
 }
 
 /*
- * Returns true if `me` is one of the contexts that `h` waits for. Then *held is the record of the
- * lock that `me` holds, or NULL if `h` joins `me`, or waits for the writer `me`.
+ * Returns true if `h` waits for `me`. Then *held is the record of the lock that `me` holds, or NULL
+ * if `h` joins `me` or waits for the writer `me`.
  */
 static bool waits_follow(struct fl__holder *h, struct fl__holder *me, struct fl__holder **last, struct fl__held **held)
 {
@@ -95,8 +95,8 @@ static bool waits_follow(struct fl__holder *h, struct fl__holder *me, struct fl_
 }
 
 /*
- * Returns the context that waits for `me`, with the awaited record in `*held`, or NULL if there
- * is none.
+ * Returns the context of the cycle that waits for `me`, and stores the awaited record in `*held`.
+ * Returns NULL if there is none.
  */
 static struct fl__holder *waits_search(struct fl__holder *me, struct fl__held **held)
 {
@@ -118,7 +118,7 @@ static struct fl__report_step waits_step(const struct fl__holder *h, const struc
 }
 
 /*
- * Returns the length of the cycle through `me`, or 0 if there is none, and its steps unless
+ * Returns the length of the cycle through `me`, or 0 if there is none. Stores its steps unless
  * there are more than `max`.
  */
 static size_t waits_cycle_of(struct fl__holder *me, struct fl__report_step *steps, size_t max)
@@ -145,7 +145,10 @@ static size_t waits_find(const void *id, struct fl__report_step *steps, size_t m
 	return me ? waits_cycle_of(me, steps, max) : 0;
 }
 
-/* Called when `me` has recorded its wait. Leaves the table, and reports a deadlock. */
+/*
+ * Called when the wait of `me` is recorded. Leaves the table, and reports a deadlock if there is
+ * one.
+ */
 static void waits_check_and_leave(struct fl__holder *me)
 {
 	const bool is_deadlock = !(me->how & FL__DEBUG_TRY) && waits_cycle_of(me, NULL, 0) > 0;
@@ -158,7 +161,7 @@ static void waits_check_and_leave(struct fl__holder *me)
 }
 
 /*
- * Locks the table as fl__debug_enter() does, if waits are recorded. The mode may have been switched
+ * If waits are recorded, locks the table like fl__debug_enter(). The mode may have been switched
  * off before the table was locked, so it is tested again (debug.c, rule 1).
  */
 static bool waits_enter(size_t slots)
@@ -173,8 +176,8 @@ static bool waits_enter(size_t slots)
 }
 
 /*
- * Locks the table at the end of a wait. Returns the record of the current context. Returns NULL,
- * with the table unlocked, if it has none, or if waits are not recorded.
+ * Locks the table at the end of a wait, and returns the record of the current context. If it has
+ * none or waits are not recorded, returns NULL, with the table unlocked.
  */
 static struct fl__holder *waits_enter_end(void)
 {
@@ -197,7 +200,7 @@ void fl__waits_begin(const struct fl__hook_op *op)
 	if (!waits_enter(1))
 		return;
 	struct fl__holder *me = fl__holder_mine();
-	fl__waits_end(me); /* the wait for a condition goes on as a wait for its mutex */
+	fl__waits_end(me); /* the wait for a condition continues as a wait for its mutex */
 	me->lock = op->lock;
 	me->cond = op->key ? op->cond : NULL;
 	me->key = op->key;
@@ -243,7 +246,7 @@ static void waits_end_join(void)
 	waits_settle_and_leave(me);
 }
 
-/* `context` is the context to be joined, or NULL when the join has ended. */
+/* `context` is the context to join, or NULL when the join has ended. */
 void fl__hook_join_on(const struct fl__ctx *context, bool timed)
 {
 	if (!context) {
@@ -261,7 +264,7 @@ void fl__hook_join_on(const struct fl__ctx *context, bool timed)
 	waits_check_and_leave(me);
 }
 
-/* The record is for the dump only: no other context is known to end this wait. */
+/* The record is only for the dump, because it is not known which context ends this wait. */
 void fl__hook_sleep_on(struct fl__wait *wait, fl_time deadline)
 {
 	if (fl__hooks_on(FL__HOOKS_TRACE))
@@ -293,8 +296,8 @@ void fl__hook_woken_on(struct fl__wait *wait)
 }
 
 /*
- * This hook calls no allocator: an allocator may wait, and the caller is about to switch to the
- * fiber. (The first event of a thread maps its ring.)
+ * This hook calls no allocator, because an allocator may wait, and the caller is about to switch to
+ * the fiber. (The first event of a thread maps its ring.)
  */
 void fl__hook_run_on(const void *loop, uint64_t fiber, const char *name)
 {

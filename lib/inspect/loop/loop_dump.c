@@ -10,7 +10,7 @@ enum { LOOP_DUMP_INDENT = 2 };
 
 struct loop_dump_report {
 	struct fl_fiber **fibers; /* sorted; NULL if there is no memory */
-	/* the ancestors of the printed fiber; allocated with `fibers` */
+	/* indices of the ancestors of the printed fiber; allocated with `fibers` */
 	size_t *path;
 	size_t n;
 	FILE *out;
@@ -60,7 +60,7 @@ static size_t loop_dump_first_child(const struct loop_dump_report *r, uint64_t p
 	return low;
 }
 
-/* Works without recursion, since the tree may be as deep as there are fibers. */
+/* Works without recursion, because the tree may be as deep as there are fibers. */
 static void loop_dump_print_below(struct loop_dump_report *r, uint64_t parent)
 {
 	size_t depth = 0, i = loop_dump_first_child(r, parent);
