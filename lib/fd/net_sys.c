@@ -1,4 +1,5 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
+/* The system calls of sockets and descriptors (net_sys.h). */
 #include "net_sys.h"
 #include "core/base/sys.h"
 #include "passed_fds.h"
@@ -11,7 +12,7 @@
 
 static int net_sys_socket(int family, int type, int protocol)
 {
-	/* connect() and accept() have no flag against waiting */
+	/* connect() and accept() have no flag like MSG_DONTWAIT */
 	const int nonblocking = type == SOCK_DGRAM ? 0 : SOCK_NONBLOCK;
 	return FL__SYS_RESULT(socket(family, type | nonblocking | SOCK_CLOEXEC, protocol));
 }
@@ -49,7 +50,9 @@ static bool net_sys_is_pipe(int fd)
 	return fstat(fd, &info) == 0 && S_ISFIFO(info.st_mode);
 }
 
-/* Opens a pipe, or a terminal that is no master, a second time. -1: another file, or an error. */
+/*
+ * Opens a pipe, or a terminal that is not a master, again. Returns -1 for other files and errors.
+ */
 static int net_sys_reopen(int fd, int how)
 {
 	char path[40];

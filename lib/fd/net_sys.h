@@ -7,9 +7,9 @@
 
 /*
  * The system calls of sockets. Results are as in lib/core/base/sys.h; errno keeps its value. Calls
- * on a connected stream or a datagram socket have MSG_DONTWAIT: the socket itself blocks, for the
- * sake of processes that inherit it (docs/decisions/nonblocking-descriptors.md). Other sockets are
- * non-blocking.
+ * on a connected stream or a datagram socket pass MSG_DONTWAIT, because the socket itself is
+ * blocking, for the sake of processes that inherit it (docs/decisions/nonblocking-descriptors.md).
+ * Other sockets are non-blocking.
  */
 enum { FL__FD_READS = 1, FL__FD_WRITES = 2, FL__FD_TERMINAL_MASTER = 4 };
 
@@ -22,11 +22,11 @@ struct fl__net_sys {
 	/* Returns FL__FD_... bits, or -EBADF. */
 	int (*describe)(int fd);
 	/*
-	 * Does what `adopt` does, for a descriptor that is no socket. Returns the descriptor for
-	 * `read` and `write`. That is a second descriptor, with a non-blocking open file
-	 * description of the same pipe or terminal. It is `fd` itself if `fd` is non-blocking
-	 * already, or is not opened again: any other file, the master of a terminal, and whatever
-	 * open() refuses. Then a blocking `fd` becomes non-blocking, unless it is a pipe
+	 * Does what `adopt` does, for a descriptor that is not a socket. Returns the descriptor for
+	 * `read` and `write`: usually a second one, for a new non-blocking open file description of
+	 * the same pipe or terminal. Returns `fd` itself if it is already non-blocking or is not
+	 * opened again, because it is another kind of file or the master of a terminal, or because
+	 * open() fails. In that case a blocking `fd` becomes non-blocking, unless it is a pipe
 	 * (try_io.h).
 	 */
 	int (*adopt_other)(int fd);

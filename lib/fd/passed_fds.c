@@ -1,4 +1,5 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
+/* Descriptors that are passed over Unix sockets (passed_fds.h). */
 #include "passed_fds.h"
 #include "core/base/sys.h"
 #include "net_sys.h"
@@ -26,7 +27,10 @@ ssize_t fl__passed_fds_send(int fd, const struct msghdr *m, int flags)
 #ifdef __GLIBC__
 	return FL__SYS_RESULT(sendmsg(fd, m, flags));
 #else
-	/* musl's function has room for 1,024 bytes of control data. `m` is as the kernel has it. */
+	/*
+	 * musl's function has room for only 1,024 bytes of control data. The layout of `m` is the
+	 * kernel's.
+	 */
 	return FL__QUICK_RESULT(syscall(SYS_sendmsg, fd, m, flags));
 #endif
 }

@@ -1,4 +1,8 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
+/*
+ * Reads and writes that do not wait (try_io.h), by preadv2() and pwritev2(), or after a poll if the
+ * kernel lacks their flags.
+ */
 #include "try_io.h"
 #include "core/base/sys.h"
 #include <fcntl.h>
@@ -9,13 +13,10 @@
 #include <time.h>
 #include <unistd.h>
 
-/* The values of <linux/fs.h>, since the headers of a C library may lack them. */
+/* The values of <linux/fs.h>, because the headers of a C library may lack them. */
 enum { TRY_IO_NOWAIT = 0x8, TRY_IO_NOSIGNAL = 0x100 };
 
-/*
- * Returns whether the error says that the kernel does not have a flag, for this kind of file or at
- * all.
- */
+/* Returns whether the error says that the kernel lacks a flag, for this kind of file or at all. */
 static bool try_io_is_unknown(ssize_t rc)
 {
 	return rc == -EOPNOTSUPP || fl__eperm_to_enosys((int)rc) == -ENOSYS || rc == -EINVAL;
@@ -23,7 +24,7 @@ static bool try_io_is_unknown(ssize_t rc)
 
 /*
  * Returns whether `fd` is a regular file or a block device. Their calls may return -EAGAIN for data
- * that are not in memory, and no poll waits for these.
+ * that are not in memory, which no poll waits for.
  */
 static bool try_io_is_file(int fd)
 {
@@ -32,8 +33,8 @@ static bool try_io_is_file(int fd)
 }
 
 /*
- * Calls preadv2() or pwritev2(), for which musl has no functions, at the position of the
- * descriptor. Calls `otherwise` where the kernel does not take the flags.
+ * Calls preadv2() or pwritev2(), for which musl has no functions, at the descriptor's position. If
+ * the kernel does not accept the flags, calls `otherwise`.
  */
 static ssize_t try_io_call(long number, int flags, int fd, const struct iovec *parts, int n,
                            ssize_t (*otherwise)(int fd, const struct iovec *parts, int n))
@@ -42,11 +43,11 @@ static ssize_t try_io_call(long number, int flags, int fd, const struct iovec *p
 	return try_io_is_unknown(rc) || (rc == -EAGAIN && try_io_is_file(fd)) ? otherwise(fd, parts, n) : rc;
 }
 
-/* Returns whether a call without RWF_NOWAIT would not wait, since it succeeds at once, or fails. */
+/* Returns whether a call without RWF_NOWAIT would succeed or fail at once. */
 static bool try_io_is_ready(int fd, short events)
 {
 	struct pollfd p = {.fd = fd, .events = events};
-	/* A handler of a signal interrupts even a poll that does not wait. */
+	/* A signal handler interrupts even a poll that does not wait. */
 	if (FL__RETRY(FL__SYS_RESULT(poll(&p, 1, 0))) != 0)
 		return true;
 	/* if `fd` is not open in this direction, the call returns -EBADF */
@@ -60,8 +61,8 @@ static ssize_t try_io_read_polled(int fd, const struct iovec *parts, int n)
 }
 
 /*
- * Writes at most as many bytes to a blocking descriptor as there is room for: a ready pipe has room
- * for PIPE_BUF bytes, and a ready terminal for one.
+ * Writes to a blocking descriptor only as many bytes as surely fit: PIPE_BUF bytes into a ready
+ * pipe, one byte to a ready terminal.
  */
 static ssize_t try_io_write_polled(int fd, const struct iovec *parts, int n)
 {
@@ -89,7 +90,10 @@ static ssize_t try_io_write(int fd, const struct iovec *parts, int n)
 	return try_io_call(SYS_pwritev2, TRY_IO_NOWAIT, fd, parts, n, try_io_write_polled);
 }
 
-/* Before RWF_NOSIGNAL (Linux 6.18): blocks the signal, and takes it if this write raised it. */
+/*
+ * For kernels without RWF_NOSIGNAL (Linux 6.18): blocks SIGPIPE, and removes it if this write
+ * raised it.
+ */
 static ssize_t try_io_write_masked(int fd, const struct iovec *parts, int n)
 {
 	const struct timespec at_once = {0, 0};

@@ -1,10 +1,9 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * The files of Unix sockets. The lock of a path lasts from before bind() until the socket listens
- * or, if it is for datagrams, has its name and mode. So under the lock a file whose socket no
- * process has open is stale, and no other process is about to remove it. If the file of the lock
- * cannot be made, for another reason than a lack of descriptors or memory, bind() is tried without
- * the lock.
+ * The files of Unix sockets. A path is locked from before bind() until the socket listens or, if it
+ * is for datagrams, has its name and mode. So under the lock a file whose socket no process has
+ * open is stale, and no other process is about to remove it. If the lock file cannot be created,
+ * except for lack of descriptors or memory, bind() is tried without the lock.
  */
 #include "unix_file.h"
 #include "core/base/sys.h"
@@ -49,7 +48,7 @@ static int unix_sys_unlink(const char *path)
 	return FL__SYS_RESULT(unlink(path));
 }
 
-/* Uses a descriptor, since chmod() follows a symbolic link that has replaced the file. */
+/* Uses a descriptor, because chmod() follows a symbolic link that has replaced the file. */
 static int unix_sys_set_mode(const char *path, unsigned mode)
 {
 	char by_number[40];
@@ -71,15 +70,15 @@ static int unix_sys_set_mode(const char *path, unsigned mode)
 	return rc;
 }
 
-/* Stores the name of the lock's file. `path` fits into a socket's address. */
+/* Stores the name of the lock file. `path` fits into a socket's address. */
 static void unix_lock_name(char name[static UNIX_LOCK_SIZE], const char *path)
 {
 	(void)snprintf(name, UNIX_LOCK_SIZE, "%s.lock", path);
 }
 
 /*
- * Locks `fd`. Returns -ESTALE if `name` is gone or another file by now, since each owner of the
- * lock removes its file.
+ * Locks `fd`. Returns -ESTALE if `name` is gone or another file by now, because each owner of the
+ * lock removes the lock file.
  */
 static int unix_lock_file(int fd, const char *name)
 {
@@ -124,7 +123,7 @@ static void unix_sys_unlock(int fd, const char *path)
 	FL__UNCANCELLED();
 	unix_lock_name(name, path);
 	(void)unlink(name);
-	(void)flock(fd, LOCK_UN); /* close() alone keeps the lock for a forked child */
+	(void)flock(fd, LOCK_UN); /* after close() alone, a forked child would keep the lock */
 	fl__fd_close(fd);
 }
 
@@ -137,8 +136,8 @@ struct fl__unix_sys fl__unix_sys = {
 };
 
 /*
- * Connects, and sends nothing. Returns 0 if no process has the socket open; -EADDRINUSE if one may
- * have it open; or another error.
+ * Connects, but sends nothing. Returns 0 if no process has the socket open, -EADDRINUSE if one may
+ * have it open, or another error.
  */
 static int unix_file_probe(int type, const struct sockaddr_un *a, socklen_t size)
 {
@@ -168,7 +167,7 @@ void fl__unix_file_remove(struct fl__unix_file *f)
 {
 	struct fl__file file;
 	const bool exists = f->exists;
-	f->exists = false; /* the number may be another file's once the socket is closed */
+	f->exists = false; /* once the socket is closed, another file may get the number */
 	if (!exists || fl__unix_sys.socket_file(f->path, false, &file) != 0)
 		return;
 	if (file.device == f->file.device && file.number == f->file.number) {
@@ -227,7 +226,7 @@ int fl__unix_open(struct fl__unix_file *f, int type, const char *path, unsigned 
 	if (lock == -EWOULDBLOCK)
 		return -EADDRINUSE;
 	if (lock == -EMFILE || lock == -ENFILE || lock == -ENOMEM)
-		return lock; /* after any other error bind() tells whether the path can be used */
+		return lock; /* after any other error, bind() decides */
 	const int fd = unix_file_bind_and_listen(f, type, path, &a, (socklen_t)size, mode, backlog);
 	if (lock >= 0)
 		fl__unix_sys.unlock(lock, path);

@@ -163,7 +163,7 @@ static void stats_count(struct fl__stats_last *last, struct fl__stats_times *tim
 		stats_add(before, fl__load_relaxed(&last->ns), (size_t)between, now);
 	stats_add(times, ns, 1, now);
 	if (between < 0)
-		return; /* the last measurement is another context's, or a task's within this one */
+		return; /* the last one was by another context, or of a task in this one */
 	fl__store_release(&last->times, times); /* release: pairs with the acquire above */
 	fl__store_relaxed(&last->ns, ns);
 	fl__store_relaxed(&last->begun, begun + 1);
@@ -192,7 +192,7 @@ FL__COLD int fl__hook_begin_on(struct fl__run *run, struct fl__stats_context *co
 	const int error = fl__run_function(run, message);
 	const int64_t now = fl__sys.now();
 	stats_count(&context->ran, &type->ran, now - began, begun, now);
-	if (now - began >= STATS_CALM) { /* tasks are few, so this one does not stand for others */
+	if (now - began >= STATS_CALM) { /* few tasks, so this one does not stand for others */
 		fl__hook_idle_on(e);
 		fl__store_relaxed(&context->next, begun + 1);
 	}

@@ -74,7 +74,8 @@ static void process_init(fl_process *p, const fl_process_config *config)
 
 /*
  * Logs a failed start. For -EMFILE the text says whose limit it is. Logs nothing while the program
- * exits: then a start may fail, for example one of a pool's thread, but nobody needs that text.
+ * exits, because then a start may fail, for example one by a pool's thread, and nobody needs that
+ * text.
  */
 static void process_log_failure(const fl_process *p, const struct fl__start *start, int rc)
 {
@@ -177,7 +178,7 @@ int fl_process_join_until(fl_process *p, fl_process_status *status, fl_time dead
 	fl__hook_ends(p);
 	int rc, waited = 0;
 	/*
-	 * tries again even after an error of the wait, since the process may have ended during it
+	 * tries again even after an error of the wait, because the process may have ended meanwhile
 	 */
 	while ((rc = process_result(p, status)) == -EAGAIN && waited == 0) {
 		FL__BLOCKS(deadline);
@@ -297,7 +298,7 @@ void fl_process_free(fl_process *p)
 	fl__free(p);
 }
 
-/* The handle has two wait queues. The key of a node says in which queue the node is. */
+/* The handle has two wait queues. A node's key says which of them the node is in. */
 
 static bool process_on_ready(void *object)
 {

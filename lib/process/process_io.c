@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
  * Writes the input of a process and reads its output. One loop serves all pipes without waiting,
- * and then waits until a pipe is ready. So a process that fills its output while its input is full
- * cannot deadlock with the caller. A process that is being stopped is also served, because
+ * and then waits until a pipe is ready, so that a process that fills its output while its input is
+ * full cannot deadlock with the caller. A process that is being stopped is also served, because
  * otherwise it might not end.
  */
 #include "base/fd_watcher.h"
@@ -59,7 +59,7 @@ static int process_io_read(int fd, const struct process_io_output *o)
 }
 
 /*
- * Returns -EAGAIN if the pipe is full, 0 if all is written or there is no reader, or another
+ * Returns -EAGAIN if the pipe is full, 0 if everything is written or there is no reader, or another
  * error.
  */
 static int process_io_write(int fd, fl_process_io *io)
@@ -150,10 +150,10 @@ static int process_io_discard(int fd)
 }
 
 /*
- * Serves the pipes of a process that is being stopped. `full` says for each stream that its output
- * has reached its limit, or that there was no memory for it. The function discards further bytes of
- * such a stream, so that the bytes in the buffer have no gap. After any other error it closes the
- * pipe.
+ * Serves the pipes of a process that is being stopped. `full` says for each stream whether its
+ * output has reached its limit or could not be stored for lack of memory. Further bytes of such a
+ * stream are discarded, so that the bytes in the buffer have no gap. After any other error the pipe
+ * is closed.
  */
 static void process_io_move_stopping(fl_process *p, fl_process_io *io, bool full[3])
 {

@@ -10,8 +10,8 @@
  */
 
 /*
- * Asks the process, or its group, to end. Returns 0, even if it has ended; or another error of
- * fl_process_signal().
+ * Asks the process, or its group, to end. Returns 0, even if it has already ended, or another error
+ * of fl_process_signal().
  */
 int fl__process_stop_begin(fl_process *p);
 
@@ -22,8 +22,8 @@ int fl__process_stop_begin(fl_process *p);
 int fl__process_stop_end(fl_process *p, fl_time deadline, fl_process_status *status);
 
 /*
- * Waits as fl__fds_wait() does. After a second, and again each time that the wait has lasted twice
- * as long, it looks whether the process is stopped. It logs each stop that it sees, once.
+ * Waits like fl__fds_wait(). After a second, and again whenever the wait has lasted twice as long,
+ * checks whether the process is stopped, and logs each stop that it sees once.
  */
 int fl__process_wait(fl_process *p, struct pollfd *fds, unsigned n, fl_time deadline, fl_cancel_token *cancel);
 

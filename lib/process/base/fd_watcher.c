@@ -3,10 +3,10 @@
  * The watcher is a thread in epoll_wait(), with a table of entries (struct fl__watched_fd) by
  * descriptor. An entry is in the table from the arm of its first node to the disarm of its last
  * node. For each descriptor the table contains only the first entry, which has a list of the
- * others. So the cost of an arm or a disarm does not depend on the number of waits for the
+ * others, so that the cost of an arm or a disarm does not depend on the number of waits for the
  * descriptor. The kernel watches a descriptor at least for the events of all its entries that have
  * not fired. A registration is for one event (EPOLLONESHOT), so a new wait registers again. The
- * watcher also watches the pidfds of the reaper's children. They are not in the table, so an event
+ * watcher also watches the pidfds of the reaper's children. These are not in the table, so an event
  * without an entry goes to the reaper.
  *
  * Invariants
@@ -92,7 +92,7 @@ static uint32_t fd_watcher_fire(struct fl__watched_fd *w, uint32_t events, struc
 	return 0;
 }
 
-/* Returns false for the pidfd of a child, and for a late event, when `fd` may be another file. */
+/* Returns false for a child's pidfd, and for a late event, after which `fd` may be another file. */
 static bool fd_watcher_fire_all(int fd, uint32_t events, struct fl__lot *lot)
 {
 	FL__HELD(&fd_watcher_lock);
@@ -103,7 +103,7 @@ static bool fd_watcher_fire_all(int fd, uint32_t events, struct fl__lot *lot)
 	FL__EACH (struct fl__watched_fd, w, first->others)
 		first->wanted |= fd_watcher_fire(w, events, lot);
 	if (first->wanted != 0)
-		(void)fd_watcher_register(first); /* a change needs no memory */
+		(void)fd_watcher_register(first); /* changing a registration needs no memory */
 	return true;
 }
 
@@ -148,7 +148,7 @@ static void fd_watcher_run(void)
 {
 	/* both were written before the thread was started */
 	const int set = fd_watcher_epoll, wakeup = fd_watcher_wakeup;
-	/* read once, since tests replace it during the call */
+	/* read once, because tests replace it during the call */
 	int (*const wait)(int, struct epoll_event *, int, int) = fl__fd_sys.epoll_wait;
 	struct epoll_event events[FD_WATCHER_EVENTS];
 	uint64_t wakes;
@@ -351,9 +351,9 @@ static int fd_wait_by_poll(struct pollfd *fds, unsigned n, fl_time deadline)
 }
 
 /*
- * Waits by the context's wait_fds(), which does not poll first. So this function polls after a
- * timeout, and if the token was cancelled before the wait. A cancel during the wait ends the call
- * without a poll. Returns -ENOSYS if the context cannot wait for descriptors.
+ * Waits by the context's wait_fds(), which does not poll first. Therefore this function polls after
+ * a timeout, and if the token was already cancelled before the wait. A cancel during the wait ends
+ * the call without a poll. Returns -ENOSYS if the context cannot wait for descriptors.
  */
 static int fd_wait_by_context(const struct fl__ctx *ctx, struct pollfd *fds, unsigned n, fl_time deadline,
                               fl_cancel_token *cancel)

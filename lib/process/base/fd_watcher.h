@@ -22,7 +22,7 @@
  *   0            The descriptor is ready, or cannot be polled. The caller's read or write must not
  *                block: another thread may be faster.
  *   -ETIMEDOUT   the deadline has passed
- *   -ECANCELED   the token, or the context's cancel scope, was requested
+ *   -ECANCELED   the token, or the context's cancel scope, was cancelled
  */
 int fl__fd_wait(int fd, short events, fl_time deadline, fl_cancel_token *cancel);
 
@@ -51,19 +51,19 @@ struct fl__watched_fd {
 	int fd;
 	short events;
 	/*
-	 * whether the descriptor was ready after the last arm; the kernel is not asked again until
-	 * the next arm
+	 * whether the descriptor was ready after the last arm; if so, the kernel is not asked again
+	 * until the next arm
 	 */
 	bool fired;
 	unsigned armed;
 	/*
-	 * the list in the table or, unless this is its descriptor's first entry, the list `others`
+	 * links in the table or, if this is not its descriptor's first entry, in the list `others`
 	 * of the first entry
 	 */
 	struct fl__watched_fd *next, **link;
 	/*
 	 * Used only in the first entry of a descriptor: the other entries, and the events for which
-	 * these may wait.
+	 * any of these entries may wait.
 	 */
 	struct fl__watched_fd *others;
 	uint32_t wanted;

@@ -70,7 +70,7 @@ static bool identity_find_build_id(const unsigned char *notes, size_t size, size
 static void identity_hash_module(const struct dl_phdr_info *module, struct fl__build_id *id)
 {
 	uint64_t sum = fl__hash(FL__HASH_START, module->dlpi_phdr, sizeof(ElfW(Phdr)) * module->dlpi_phnum);
-	/* The name of the program is empty, or, with musl, the one in argv[0]. */
+	/* The program's name is empty or, with musl, the one in argv[0]. */
 	const bool is_program = identity_contains(module, (uintptr_t)getauxval(AT_PHDR));
 	const char *path = is_program ? "/proc/thread-self/exe" : module->dlpi_name;
 	struct stat file;
@@ -154,7 +154,7 @@ static uint64_t identity_id_of_type(const fl_task_type *type)
 
 void fl__task_identify(const fl_task_type *type, struct fl__task_identity *identity)
 {
-	memset(identity, 0, sizeof *identity); /* zeroes the padding, too, since it is hashed */
+	memset(identity, 0, sizeof *identity); /* also zeroes the padding, which is hashed */
 	identity->id = identity_id_of_type(type);
 	identity->version = type->version;
 	identity->arg_size = type->arg_size;

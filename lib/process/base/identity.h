@@ -28,7 +28,7 @@ void fl__build_id_of_program(struct fl__build_id *id);
 void fl__build_id_of(const void *address, struct fl__build_id *id);
 
 /*
- * Where a copy of the library lies in a program. The place is the same in each execution, whatever
+ * Where a copy of the library is in a program. The place is the same in each execution, whatever
  * the addresses are. `file` is the name of the object, or "" for the program itself.
  */
 struct fl__copy_place {
@@ -70,7 +70,7 @@ uint32_t fl__task_check(const struct fl__task_identity *identity);
  */
 struct fl__type_known {
 	const fl_task_type *type; /* NULL while there is none */
-	fl_task_type copy;        /* a copy, since another type may be at the address by now */
+	fl_task_type copy;        /* a copy, because another type may be at the address by now */
 	uint64_t changes;         /* the registry's count of changes at the lookup */
 	uint64_t id;
 	uint32_t check, far_check;

@@ -59,7 +59,7 @@ struct fl__packet {
 	size_t size;    /* result */
 	unsigned n_fds; /* result */
 	bool cut;       /* a result: the packet had more bytes than `parts` can hold */
-	/* a result: descriptors are missing, since this process has reached its limit */
+	/* a result: descriptors are missing, because this process has reached its limit */
 	bool lost;
 	/*
 	 * a result: the sender's user id, if SO_PASSCRED was set before, and `fds` is not NULL;

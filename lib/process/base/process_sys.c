@@ -215,7 +215,7 @@ bool fl__file_exists(int directory, const char *path)
 
 static int process_sys_count_threads(void)
 {
-	struct stat tasks; /* the folder has a link for each thread, and two of its own */
+	struct stat tasks; /* the folder has one link per thread, and two more */
 	const int rc = FL__SYS_RESULT(stat("/proc/self/task", &tasks));
 	if (rc == 0)
 		/* the link of an ended main thread stays */
@@ -347,14 +347,13 @@ int fl__fork_with_pidfd(int *pidfd)
 		return 0;
 	*pidfd = pid > 0 ? fl__process_sys.pidfd(pid) : -1;
 	if (pid > 0 && *pidfd < 0) {
-		/* no task has run, so the start has failed */
+		/* no task has run, so the start has simply failed */
 		(void)kill(pid, SIGKILL);
 		(void)fl__process_reap_by_pid(&pid, NULL, true);
 		pid = *pidfd;
 	}
 	/*
-	 * sends a byte, since a forked child may hold the gate open; the send fails if the child
-	 * is dead
+	 * sends a byte, because a forked child may hold the gate open; fails if the child is dead
 	 */
 	(void)!fl__packet_try_send(gate[1], &(struct iovec){&go_on, sizeof go_on}, 1, NULL, 0);
 	fl__fd_close(gate[1]);

@@ -39,14 +39,15 @@ struct fl__process_sys {
 	int (*open)(const char *path, int flags);
 	int (*count_threads)(void); /* the threads of this process */
 	/*
-	 * syscall(), for setting up a new process. The new process may share this process's memory,
-	 * so a replacement must be a function that may run there (FL__RAW of start/new_process.h)
+	 * syscall(), for setting up a new process. Because that process may share this process's
+	 * memory, a replacement must be a function that may run there (FL__RAW of
+	 * start/new_process.h).
 	 */
 	long (*raw)(long number, ...);
 	const char *program;
 	/* how long a start waits for an answer, in ns; FL_PROCESS_FORK waits without a limit */
 	int64_t answer_timeout;
-	/* after how many ns a wait for a process looks whether the process is stopped */
+	/* after how many ns a wait for a process checks whether the process is stopped */
 	int64_t first_look;
 };
 

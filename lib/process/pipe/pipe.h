@@ -56,7 +56,7 @@ struct fl_pipe {
 	int fd;
 	/* guards receives and all members below */
 	fl_mutex lock;
-	uint32_t kept;                   /* atomic, since it is also read without the lock */
+	uint32_t kept;                   /* atomic, because it is also read without the lock */
 	struct fl__pipe_message message; /* the message that the handle keeps */
 	/*
 	 * FL__PIPE_INLINE bytes, for the overflow of a packet, and afterwards for a small message

@@ -70,7 +70,7 @@ void fl__process_pool_take_progress(struct fl__process_pool_worker *w, struct fl
 	 */
 	const bool believed = !w->damaged && fl__rings_has_started(&w->rings, block->seq);
 	block->done = believed ? fl__rings_progress(&w->rings, block->seq, count) : count;
-	/* The result is not a memfd, since fl__chunk_limit() limits its size. */
+	/* The result is not a memfd, because fl__chunk_limit() limits its size. */
 	if (each == 0 || block->done == 0 || block->done >= count)
 		return;
 	(void)process_pool_copy_result(w, block, count * each, block->done * each);
@@ -155,8 +155,8 @@ static void process_pool_check_ready(struct fl__process_pool_worker *w)
 }
 
 /*
- * If the worker leaves by itself, takes the tasks back that it has not started. So they neither wait
- * for its exit, nor does process_pool_counts_as_started() suspect them of it.
+ * If the worker leaves by itself, takes back the tasks that it has not started, so that they
+ * neither wait for its exit nor are suspected of it by process_pool_counts_as_started().
  */
 static bool process_pool_note_leave(struct fl__process_pool_worker *w)
 {

@@ -8,12 +8,12 @@
  *   - In an armed sleep, it arms all doorbells and takes completions once more before it sleeps
  *     (rings.c, invariant 4). The sleep ends at a doorbell, at a death, at the next timeout of a
  *     task or a worker, or when a failed start is to be tried again.
- *   - In a nap, no worker rings, since waiting threads take the completions. The nap ends after a
+ *   - In a nap, no worker rings, because waiting threads take the completions. The nap ends after a
  *     fixed time at the latest. It ends earlier at the next timeout of a task or a worker, at a
  *     death, or when the pool's doorbell rings, for example because a thread stops waiting for a
  *     future that has not ended.
  *
- * After work the manager polls for a short time, with yields, since a sleep costs two wakes. It
+ * After work the manager polls for a short time, with yields, because a sleep costs two wakes. It
  * does not poll while a worker starts, because the start also needs the CPU and the lock, nor while
  * polling is off.
  *
@@ -21,8 +21,8 @@
  * deadline has passed is only asked to stop. But a process can be killed: if a task still runs some
  * time after its deadline (`grace_period`, by default 100 ms), its worker is killed. The task's
  * error is -ETIMEDOUT, so that the caller can tell an expired task from a crashed one. After a
- * request to stop, a worker is killed only if `grace_period` is set, since a caller of
- * fl_future_cancel() does not expect the death of a worker. If a task returns -ECANCELED after its
+ * request to stop, a worker is killed only if `grace_period` is set, because a caller of
+ * fl_future_cancel() does not expect a worker to die. If a task returns -ECANCELED after its
  * deadline, its future ends with -ETIMEDOUT, on all kinds of executors, even if it was also asked
  * to stop: when a deadline passes, the caller often requests a stop as well, and the error must not
  * depend on whether the deadline or the request comes first.
@@ -34,7 +34,7 @@
  * the limit, because a worker above the limit does not begin a task. (Between two checks of its
  * own, a worker's memory may grow by about 10 MiB, so the limit must not be much smaller than
  * that.) The checks stop when no task is posted, and the next post wakes the manager. So a caller
- * that submits one task after the other causes one wake in 10 ms.
+ * that submits one task after another causes one wake per 10 ms.
  */
 #include "../base/process_sys.h"
 #include "core/base/atomic.h"
@@ -88,7 +88,7 @@ static void process_pool_kill_overdue(struct fl__process_pool_worker *w, struct 
 		return;
 	}
 	block->asked = FL__STOP_EXPIRED;
-	/* the text says "a task", since the worker may have begun another one by now */
+	/* the text says "a task", because the worker may have begun another one by now */
 	fl__process_pool_kill_worker(w, "it ran a task past its deadline");
 }
 

@@ -22,8 +22,8 @@
  *      to the array, and has sent the memfd if the handle has a place there. So the elements that
  *      ended before a worker's death keep their bytes.
  *   2. The parent decodes a private copy: either all handles of a submission, or none.
- *   3. The parent maps a memfd only when it is sealed. So no access raises SIGBUS, and nobody can
- *      change the memory. The parent itself seals the memfd of a dead worker.
+ *   3. The parent maps a memfd only when it is sealed, so that no access raises SIGBUS and nobody
+ *      can change the memory. The parent itself seals the memfd of a dead worker.
  *   4. The task has at most one place in the room or the memfd, and only until the element ends. So
  *      no writable mapping is left that would prevent the seal. A child of the task gets no place,
  *      and does not inherit such a mapping.
@@ -428,7 +428,7 @@ int fl__bytes_take_results(struct fl__process_pool_worker *w, struct fl__task_bl
 		else
 			*(fl_bytes *)fl__element(f->result, i, each) = (fl_bytes){0};
 	if (sent && in.fd < 0)
-		/* takes the memfd out of the channel, so that none pile up */
+		/* removes the memfd from the channel, so that none pile up */
 		(void)bytes_in_memfd(&in);
 	fl__fd_close(in.fd);
 	if (n > 0)

@@ -1,14 +1,14 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
  * The process executor in the parent process, on the remote core (remote/remote.c has the states of
- * a task). It reaches its workers (worker.c) by rings in shared memory (rings.c). This file has the
- * executor's interface; submissions.c, completions.c, workers.c and manager.c have the rest.
- * workers.c has the rules for failed starts.
+ * a task). It reaches its workers (worker.c) by rings in shared memory (rings.c). This file
+ * contains the executor's interface; submissions.c, completions.c, workers.c and manager.c contain
+ * the rest. The rules for failed starts are in workers.c.
  *
  * Invariants
  *   1. A task is in the blocks[] of its worker exactly while it is posted.
- *   2. A worker's writes affect only that worker's tasks. If a completion is one that no sound
- *      worker writes, the parent kills the worker and settles its tasks as after any death.
+ *   2. A worker's writes affect only that worker's tasks. If no sound worker would write a
+ *      completion, the parent kills the worker and settles its tasks as after any death.
  *   3. Only the parent, the worker, and children of the worker's tasks have access to the rings'
  *      memory. The parent maps the submission ring before it seals the ring against writing, so no
  *      other process can write to it. The memory of both rings is allocated in advance and cannot
@@ -19,7 +19,7 @@
  * trip needs no third thread. The manager does the rest: it learns of workers' deaths, watches
  * deadlines, and runs callbacks and `drop_arg` hooks. Waiting and submitting threads do not run
  * callbacks and hooks, but a thread that cancels a task or ends the executor may (remote/remote.c).
- * However, a waiting thread runs the callback of a lazy map, since it is the library's own. A
+ * However, a waiting thread runs the callback of a lazy map, because that belongs to the library. A
  * separate thread, the starter, starts workers, because a start may wait 30 s for an answer, and
  * meanwhile the manager must watch deadlines. The starter posts tasks to a worker that it has
  * started.
@@ -39,7 +39,7 @@
  *
  * Signals. A worker process cannot just keep the default actions, because Ctrl-C reaches it
  * together with the parent, which may want to end its work in order. It does not ignore the signals
- * either, since a program that a task executes inherits ignored signals, but not handlers. So the
+ * either, because a program that a task executes inherits ignored signals, but not handlers. So the
  * worker sets a handler that does nothing. A program of fl_process_start() has the caller's mask,
  * as after posix_spawn(), but without the signals that `fl_signals` has blocked, because the
  * library blocked those, and SIGTERM must end the program.

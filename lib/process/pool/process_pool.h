@@ -140,7 +140,7 @@ extern const struct fl__remote_transport fl__process_pool_transport; /* for scen
 
 /*
  * The functions below are called under the executor's lock, unless the comment says otherwise.
- * fl__process_pool_stop() with `by_token` is usually called without the lock.
+ * However, fl__process_pool_stop() with `by_token` is usually called without the lock.
  */
 
 static inline void fl__process_pool_wake(struct fl__process_pool *p)

@@ -30,9 +30,9 @@
  *   seq:RUNNING      the worker has it; it starts once              rings_claim(), CAS
  *   seq:REVOKED      the parent has it back; it never starts        fl__rings_revoke(), CAS
  *
- * RUNNING and REVOKED stay until the slot's next round. `asleep` must name a slot, since the worker
- * may have ended the first submissions before the flush. rings.h describes the other fields: the
- * content of a submission and of a completion, and what a worker says about itself.
+ * RUNNING and REVOKED stay until the slot's next round. `asleep` must name a slot, because the
+ * worker may have ended the first submissions before the flush. rings.h describes the other fields:
+ * the content of a submission and of a completion, and what a worker says about itself.
  *
  * Invariants
  *   1. A submission starts at most once, and never after its revocation, because both sides change
@@ -62,10 +62,10 @@
  * statistics and, within limits, for timeouts; and, for a message, the address at which a worker
  * found no memory, and why a worker was unfit. Each use reads a word only once. Positions, sizes
  * and numbers are the parent's own. If a worker writes an impossible `done` or an impossible number
- * of elements, it is killed. Large results come in memory of their own, which is sealed against
- * change before the parent maps it. A worker that overwrites its claim words breaks invariant 1 for
- * its own submissions; process_pool_counts_as_started() in workers.c limits how often such a
- * submission starts.
+ * of elements, it is killed. Large results come in separate memory, which is sealed against change
+ * before the parent maps it. A worker that overwrites its claim words breaks invariant 1 for its
+ * own submissions; process_pool_counts_as_started() in workers.c limits how often such a submission
+ * starts.
  *
  * One death costs one element. A chunk of a map is one submission with several elements, and
  * `progress` names the element that ran when the worker died. The executor copies the results of
@@ -90,7 +90,7 @@ enum { RINGS_RUNNING = 1, RINGS_REVOKED = 2, RINGS_STATE_BITS = 2 };
 static uint32_t rings_claim_word(uint32_t seq, uint32_t state)
 {
 	/*
-	 * The word lacks the highest bits of the number. The other bits suffice, since words that
+	 * The word lacks the highest bits of the number. The other bits suffice, because words that
 	 * are compared are one round apart.
 	 */
 	return seq << RINGS_STATE_BITS | state;
@@ -120,8 +120,8 @@ uint32_t fl__rings_post(struct fl__rings *rings)
 	uint32_t *stop = &rings->submissions->stop[slot];
 	rings->revoked[slot] = false;
 	/*
-	 * When the number has wrapped, the word may equal `seq` by chance: it is zero, or from 2^32
-	 * submissions ago. relaxed, both accesses: the store of `seq` publishes the word.
+	 * When the number has wrapped, the word may equal `seq` by chance, because it is zero or
+	 * from 2^32 submissions ago. relaxed, both accesses: the store of `seq` publishes the word.
 	 */
 	if (fl__load_relaxed(stop) == seq)
 		fl__store_relaxed(stop, ~seq);
@@ -138,8 +138,8 @@ void fl__rings_flush(struct fl__rings *rings)
 	/* seq_cst fence: pairs with the fence in rings_sleep() (invariant 4) */
 	fl__fence_seq_cst();
 	/*
-	 * relaxed: the fence orders the load; if a worker writes a wrong value, it is not woken
-	 * itself
+	 * relaxed: the fence orders the load; if a worker writes a wrong value, only that worker is
+	 * not woken
 	 */
 	const uint32_t asleep = fl__load_relaxed(&rings->completions->asleep);
 	if (asleep)
@@ -293,7 +293,7 @@ static void rings_sleep(struct fl__worker_rings *w)
 		if (seen != w->next)
 			(void)fl__sys.shared_wait(seq, seen, FL__NEVER);
 	}
-	/* relaxed: a parent that sees the store late makes one more wake, which is harmless */
+	/* relaxed: a parent that sees the store late wakes once more, which is harmless */
 	fl__store_relaxed(&w->completions->asleep, 0);
 }
 

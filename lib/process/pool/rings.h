@@ -202,7 +202,7 @@ struct fl__worker_rings {
 	struct fl__completion_ring *completions;
 	uint32_t next; /* the next submission, or the one that runs */
 	uint32_t rung; /* the number of the manager's sleep that the worker has ended */
-	/* how many submissions in a row came while another thread had this CPU */
+	/* how many submissions in a row came while another thread used this CPU */
 	uint32_t cpu_shared;
 	void (*ring)(void *arg);
 	/* Called before a revoked submission's completion. May be NULL. */

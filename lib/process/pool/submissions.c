@@ -57,8 +57,8 @@ static int process_pool_fill_entry(struct fl__process_pool_worker *w, const stru
 	    (bytes && fl__place_of(result_size, type->result_align) == FL__PLACE_MEMFD))
 		return -E2BIG;
 	/*
-	 * Copies that wait for the worker take memory. So a large argument is posted only to a
-	 * worker that has at most one task.
+	 * A large argument is posted only to a worker that has at most one task, because copies
+	 * that wait for the worker take memory.
 	 */
 	if (arg_size + arg_more > PROCESS_POOL_LARGE && w->load > 1)
 		return -EAGAIN;

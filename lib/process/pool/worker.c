@@ -13,15 +13,15 @@
  *
  * A request that comes after the submission's end cancels a token that worker_begin() will replace.
  *
- * Memory. A worker whose memory has passed `memory_max` leaves: it takes no further submission, says
- * so in its ring, and exits. It looks after a submission, but at most once in `worker_look`,
+ * Memory. A worker whose memory has passed `memory_max` leaves: it takes no further submission,
+ * says so in its ring, and exits. It looks after a submission, but at most once in `worker_look`,
  * because a look makes three system calls. In that time a process gets at most about 10 MiB of new
- * memory, since the kernel must zero it. A long submission is always followed by a look. The clock,
- * which needs no system call, is read between the completion and the next submission, so no caller
- * waits for it.
+ * memory, because the kernel must zero it. A long submission is always followed by a look. The
+ * clock, which needs no system call, is read between the completion and the next submission, so no
+ * caller waits for it.
  *
- * If a worker uses too much memory before its first task, so would the next worker. So it does not
- * leave. Instead it is unfit, or its initializer fails.
+ * If a worker uses too much memory before its first task, so would the next worker. Therefore it
+ * does not leave but is unfit, or its initializer fails.
  *
  * The worker trusts its parent, but checks every offset before use, so that a bug of Fairlead
  * yields a message.
@@ -69,7 +69,7 @@ static struct worker_self {
 	uint64_t memory_max;
 	int64_t looked; /* when the worker last looked at its memory */
 	fl_cancel_token token;
-} worker_self; /* static, since the listener may use it after the task has returned */
+} worker_self; /* static, because the listener may use it after the task has returned */
 
 struct worker_job {
 	const struct fl__submission *submission;
@@ -162,7 +162,7 @@ static void worker_drop_arg(void *worker, const struct fl__submission *submissio
 		fl__fd_close(worker_recv_arg(w, &size));
 }
 
-/* Copies the arguments to separate memory, since the handles are changed. */
+/* Copies the arguments to separate memory, because the handles are changed. */
 static int worker_read_bytes(struct worker_self *w, struct worker_job *job)
 {
 	static _Alignas(FL_TASK_ALIGN_MAX) char args[FL__RINGS_INLINE_MOST];
@@ -312,8 +312,8 @@ static int worker_run_elements(struct worker_self *w, struct worker_job *job)
 }
 
 /*
- * Writes what stdio has buffered, since a later kill would lose it. Does not wait for a thread that
- * has locked `stdout`.
+ * Writes what stdio has buffered, because a later kill would lose it. Does not wait for a thread
+ * that has locked `stdout`.
  */
 static void worker_flush_output(void)
 {
@@ -420,7 +420,7 @@ static void worker_ring(void *arg)
 	if (!worker_has_doorbell(w))
 		_exit(1);
 	const ssize_t n = FL__RETRY(FL__SYS_RESULT(write(w->doorbell, &one, sizeof one)));
-	if (n < 0 && n != -EAGAIN) /* EAGAIN means that the doorbell is ringing already */
+	if (n < 0 && n != -EAGAIN) /* EAGAIN: the doorbell is already ringing */
 		_exit(1);
 }
 
@@ -507,9 +507,9 @@ static bool worker_survives(int signal)
 /*
  * Ctrl-C and service managers signal the workers together with their parent, which decides what
  * becomes of the workers. So the signals get an empty handler. They are neither blocked nor ignored
- * by SIG_IGN, since a program that a task executes would inherit that. A signal that already has a
- * handler, or that the parent ignores, stays as it is. A fault ends the worker; for some faults,
- * worker_on_fault() notes the address first.
+ * by SIG_IGN, because a program that a task executes would inherit that. A signal that already has
+ * a handler, or that the parent ignores, is left unchanged. A fault ends the worker; for some
+ * faults, worker_on_fault() notes the address first.
  */
 static void worker_discard_signals(void)
 {
@@ -629,6 +629,6 @@ FL__TASK_DEFINE(fl__worker_task, "fl__process_worker", struct fl__worker_start, 
 	(void)!fl__packet_send(w->channel, &ready, sizeof ready, NULL, 0, FL_NO_WAIT);
 	worker_hide_start(w);
 	worker_serve(w);
-	/* Frees nothing, since threads that tasks have started may use the state. */
+	/* Frees nothing, because threads that tasks have started may use the state. */
 	return 0;
 }

@@ -21,9 +21,10 @@
  *   large         it was killed since its task had       process_pool_watch_memory()
  *                 passed twice `memory_max`
  *
- * A start may wait for an answer. So a separate thread, the starter, starts workers, one at a time.
- * The thread that dispatches sets `starting`. When the new worker is in the list, or the start has
- * failed, the starter clears `starting` and wakes the manager, which arms the new doorbell.
+ * Because a start may wait for an answer, a separate thread, the starter, starts workers, one at a
+ * time. The thread that dispatches sets `starting`. When the new worker is in the list, or the
+ * start has failed, the starter clears `starting` and wakes the manager, which arms the new
+ * doorbell.
  *
  * The death of a worker
  *   1. The fork server reports the end over the channel of the start, which is the sentinel. The
@@ -35,22 +36,22 @@
  *      ready, or in its initializer, counts as a failed start.
  *
  * Failed starts. The executor tries a failed start again, after a pause that doubles from 1 ms to
- * 128 ms. A worker that ends before it is ready is a failed start, too. After ten failures in a
- * row, which take about half a second, the queued tasks fail with the error of the last start,
- * unless a worker serves. For the executor cannot know when a shortage ends, and a submitter that
- * waits forever cannot react. The next task gets ten new tries.
+ * 128 ms. A worker that ends before it is ready also counts as a failed start. After ten failures
+ * in a row, which take about half a second, the queued tasks fail with the error of the last start,
+ * unless a worker serves, because the executor cannot know when a shortage ends, and a submitter
+ * that waits forever cannot react. The next task gets ten new tries.
  *
  * The executor breaks at once when an initializer returns an error, unless a cancel of the executor
- * has asked the initializer to stop. It also breaks when no worker serves, and at least ten starts
+ * has asked the initializer to stop. It also breaks when no worker serves and at least ten starts
  * in a row have failed, all with a lasting error, which will not pass with time.
- * process_pool_is_lasting() has the list of these errors. Any other error counts as passing,
- * because mistakes differ in cost: if a passing error is taken for a lasting one, the executor is
- * lost, but in the opposite case each batch of tasks costs half a second. So -EPROTO (a program
- * that ends before its hello) is not in the list, since the dynamic loader ends a program like that
- * when descriptors or memory are short. -EPERM is not in the list either, since a program may give
- * up its privileges only for a while. If a worker ends in its initializer by an exit or a fault,
- * that counts as lasting, so ten such ends in a row break the executor. If it ends by a SIGKILL
- * that this process did not send, that counts as passing, since the kernel sends this signal when
+ * process_pool_is_lasting() lists these errors. Any other error counts as passing, because the
+ * mistakes differ in cost: if a passing error is taken for a lasting one, the executor is lost, but
+ * in the opposite case each batch of tasks costs only half a second. So -EPROTO (a program that
+ * ends before its hello) is not in the list, because the dynamic loader ends a program like that
+ * when descriptors or memory are short, and neither is -EPERM, because a program may give up its
+ * privileges only for a while. If a worker ends in its initializer by an exit or a fault, that
+ * counts as lasting, so ten such ends in a row break the executor. If it ends by a SIGKILL that
+ * this process did not send, that counts as passing, because the kernel sends this signal when
  * memory is short.
  */
 #include "../base/process_sys.h"
@@ -282,7 +283,7 @@ static void process_pool_start_failed(struct fl__process_pool *p, int error, boo
 	(void)snprintf(p->why_failed, sizeof p->why_failed, "%s", how);
 }
 
-/* Tasks that are submitted later have tries of their own, after the pause. */
+/* Later tasks get new tries, after the pause. */
 bool fl__process_pool_give_up_starting(struct fl__process_pool *p)
 {
 	const bool tried = p->failures >= PROCESS_POOL_START_TRIES && process_pool_serving(p) == 0 && !p->starting;
@@ -316,7 +317,7 @@ bool fl__process_pool_is_over(const struct fl__process_pool *p)
 	       r->completers == 0 && !p->workers && !p->starting;
 }
 
-/* This thread starts the workers, since a start may wait for up to `answer_timeout`. */
+/* This thread starts the workers, because a start may wait for up to `answer_timeout`. */
 int fl__process_pool_run_starter(void *pool)
 {
 	struct fl__process_pool *p = pool;
@@ -468,7 +469,7 @@ static bool process_pool_counts_as_started(struct fl__process_pool_worker *w, st
 }
 
 /*
- * Settles the tasks of a dead worker. It begins with the newest, since each task goes to the
+ * Settles the tasks of a dead worker, beginning with the newest, because each task goes to the
  * front of the queue.
  */
 static void process_pool_settle_tasks(struct fl__process_pool_worker *w, const char *how)
@@ -501,8 +502,7 @@ void fl__process_pool_reap_worker(struct fl__process_pool_worker *w)
 	fl_process_status status = {0, 0};
 	(void)fl__process_pool_take_from(w);
 	/*
-	 * receives "ready" from the channel, since the word in the worker's memory may be
-	 * damaged
+	 * receives "ready" from the channel, because the word in the worker's memory may be damaged
 	 */
 	(void)fl__memfd_recv(w->channel, NULL, NULL, &w->ready);
 	const int rc = fl__process_pool_sys.try_join(w->process, &status);

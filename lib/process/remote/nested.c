@@ -1,4 +1,8 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
+/*
+ * The executor for nested tasks in another process (nested.h), and the search for the end of its
+ * thread's stack.
+ */
 #include "nested.h"
 #include "core/base/sys.h"
 #include "core/exec/executor.h"
@@ -9,13 +13,13 @@
 #include <sys/resource.h>
 
 /*
- * Finds the lowest address down to which nested submits may use the stack. At most MOST bytes of
+ * Stores the lowest address down to which nested submits may use the stack. At most MOST bytes of
  * the stack count.
  *
- * The main thread's stack may grow to the system's limit, since the kernel keeps at least 128 MiB
- * below it free of mappings. musl reports only the size in use, and glibc nothing without /proc.
- * The main thread's stack is recognized by the program's name, which the kernel stores near its
- * top.
+ * The main thread's stack may grow to the system's limit, because the kernel keeps at least 128 MiB
+ * below it free of mappings. musl reports only the size in use, and glibc reports nothing without
+ * /proc. The main thread's stack is recognized by the program's name, which the kernel stores near
+ * its top.
  */
 static int nested_find_stack_low(uintptr_t *low)
 {

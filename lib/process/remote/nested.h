@@ -4,11 +4,11 @@
 #include <fairlead/executor.h>
 
 /*
- * Makes the executor that is the current executor of a task in another process. It runs nested
+ * Makes the executor that a task in another process finds as its current executor. It runs nested
  * tasks at once, on the calling thread, and knows where that thread's stack ends. It lasts as long
- * as the process. Returns 0, or an error.
+ * as the process. Returns 0 or an error.
  */
 int fl__nested_make(fl_executor **made, const fl_executor_config *config);
 
-/* Called after each task, since a task that closes this executor closes it only for itself. */
+/* Called after each task, because a task that closes this executor closes it only for itself. */
 void fl__nested_reopen(fl_executor *e);

@@ -384,7 +384,7 @@ static bool remote_on_has_started(const fl_future *f)
 
 /*
  * Lets a waiting thread help. Called without the lock. The thread polls while completions come.
- * After POLLS polls in vain it yields between polls, since the workers may need this CPU. After
+ * After POLLS polls in vain it yields between polls, because the workers may need this CPU. After
  * PATIENCE it stops polling and parks, and leaves the rest to the transport's own threads. While
  * polling is off, these threads do everything.
  */

@@ -50,8 +50,8 @@
  *
  * Four things are not shared, because the logic of the two transports differs. The first is
  * balance: the pool takes tasks back at once, so a steal is a loop of CAS. Over MPI, rank 0 sends a
- * request, which may be answered by "the task has begun"; so it must wait, and count the tasks that
- * it has asked for. The second is killing a task at its deadline: a pool kills its workers itself;
+ * request, whose answer may be "the task has begun", so it must wait, and count the tasks that it
+ * has asked for. The second is killing a task at its deadline: a pool kills its workers itself;
  * over MPI the executor of each rank does so. The third is where the manager sleeps: in epoll with
  * the doorbells of processes, or on a condition. The fourth is the worker's side: worker.c serves
  * one ring on one thread; mpi/host.c serves many executors, with a thread that runs short tasks
