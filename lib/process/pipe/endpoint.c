@@ -9,10 +9,10 @@
  * shm_open(). The kernel frees everything with the last process, except for the socket's file, and
  * the next server replaces a stale one. The server keeps the file `path.lock` locked from before
  * bind() until the socket listens, because otherwise another process could take the socket's file
- * for stale (docs/decisions/endpoint-socket-file.md). Since the server never reads, a client that
+ * for stale (docs/decisions/endpoint-socket-file.md). Because the server never reads, a client that
  * is silent or stopped, or sends garbage or descriptors, cannot hold up other clients, and the
- * server does not need a deadline for a connection. What a client sends later arrives as through
- * any pipe. The connection also tells each side when the other side has ended.
+ * server needs no deadline for a connection. What a client sends later arrives as through any pipe.
+ * The connection also tells each side when the other side has ended.
  *
  * The checks, in their order:
  *
@@ -40,8 +40,8 @@
  *
  * SO_PEERCRED names the user who called connect() or listen(). So another user may take an abstract
  * name, or a path in a folder in which others may write, but then the client sees that user. The
- * process number is used only for the log, since numbers are reused, except the number 0, which
- * says that the other process is in a namespace that cannot be seen from here.
+ * process number is used only for the log, because numbers are reused. However, the number 0 says
+ * that the other process is in a namespace that cannot be seen from here.
  *
  * PID namespaces. The word of a lock contains the owner's thread number, because the kernel's
  * robust list requires it. In different namespaces two threads may have the same number, so an
@@ -53,8 +53,8 @@
  * an attach; the program must avoid that.
  *
  * User namespaces. Every user that is not mapped into a namespace has the number 65534 there. If
- * this process also has that number, all unmapped users look like its own. So the number counts
- * only if the namespace maps all users.
+ * this process also has that number, all unmapped users look like its own. Therefore the number
+ * counts only if the namespace maps all users.
  */
 #include "../base/fd_watcher.h"
 #include "../base/packet.h"
@@ -116,7 +116,7 @@ static int endpoint_describe(struct endpoint_hello *hello, const fl_endpoint_con
 /*
  * Checks whether a user's number proves who the user is. In a user namespace that does not map all
  * users, every unmapped user has the number ENDPOINT_UNMAPPED (the default of
- * /proc/sys/kernel/overflowuid). So this number proves nothing there.
+ * /proc/sys/kernel/overflowuid), so this number proves nothing there.
  */
 static int endpoint_check_user(uid_t user)
 {
@@ -210,7 +210,7 @@ static int endpoint_send_hello(int fd, const struct endpoint_hello *hello, const
 	const struct iovec part = {(void *)(uintptr_t)hello, sizeof *hello};
 	const int region_fd = region ? fl_shm_fd(region) : -1;
 	const int rc = fl__packet_try_send(fd, &part, 1, &region_fd, region != NULL);
-	/* the socket is empty, so -EAGAIN means that its buffers are too small */
+	/* the socket is empty, so -EAGAIN means that its buffer is too small */
 	return rc == -EAGAIN ? -ENOMEM : fl__net_error(rc);
 }
 

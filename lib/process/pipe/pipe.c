@@ -293,7 +293,7 @@ static int pipe_peek(const fl_pipe *p, struct fl__pipe_message *m, const struct 
 	return rc;
 }
 
-/* Checks a message. The size of a sealed memfd stays valid, since the memfd cannot shrink. */
+/* Checks a message. The size of a sealed memfd stays valid, because the memfd cannot shrink. */
 static bool pipe_is_sound(const struct fl__pipe_message *m, const struct fl__packet *packet)
 {
 	if (packet->cut || !pipe_is_head(&m->head, packet->size) || m->n_fds != pipe_head_fds(&m->head))
@@ -306,7 +306,8 @@ static bool pipe_is_sound(const struct fl__pipe_message *m, const struct fl__pac
 }
 
 /*
- * If some descriptors are missing, uses the duplicates instead, if they belong to the same message.
+ * Called if some descriptors are missing. Uses the duplicates instead if they belong to the same
+ * message.
  */
 static bool pipe_use_duplicates(struct fl__pipe_message *m, const struct fl__pipe_message *spare)
 {

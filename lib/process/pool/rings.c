@@ -297,7 +297,7 @@ static void rings_sleep(struct fl__worker_rings *w)
 	fl__store_relaxed(&w->completions->asleep, 0);
 }
 
-/* Rings the doorbell if the manager sleeps, after the worker has stored what the manager must see. */
+/* Called after the worker has stored what the manager must see. Rings if the manager sleeps. */
 static void rings_ring(struct fl__worker_rings *w)
 {
 	/* seq_cst fence: pairs with the fence in fl__rings_arm() (invariant 4) */

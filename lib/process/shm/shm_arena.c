@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * The map has a word for each unit of memory. The word of a run's first unit holds the run's
- * length, and whether the run is in use. The words of its other units are never read. So a walk
- * goes from the front by lengths, and each change of the map is one store.
+ * The map contains a word for each unit of memory. The word of a run's first unit contains the
+ * run's length, and whether the run is in use. The words of its other units are never read. So a
+ * walk goes from run to run by their lengths, and each change of the map is one store.
  *
  *   word     meaning                       written by
  *   map[i]   n: a free run of n units      a free, CAS, when the word was USED | n; the monitor's
@@ -14,10 +14,12 @@
  *
  * Invariants
  *   1. The runs of a walk from unit 0 cover all units, and do not overlap.
- *   2. A word with USED is the word of a run's first unit: runs in use are never joined, and a run
- *      that is joined with the run before it is free. So a free rejects a bad block without a walk.
- *   3. The monitor guards `next` and the words of free runs. So accesses to them are relaxed, but
- *      shm_arena_run() loads with acquire: the word may have become free without the monitor.
+ *   2. A word with USED is the word of a run's first unit, because runs in use are never joined,
+ *      and a run that is joined with the run before it is free. So a free rejects a bad block
+ *      without a walk.
+ *   3. The monitor guards `next` and the words of free runs, so accesses to them are relaxed.
+ *      However, shm_arena_run() loads with acquire, because the word may have become free without
+ *      the monitor.
  *   4. The linearization point of an alloc is the store of USED. The linearization point of a free
  *      is its CAS.
  *
@@ -28,8 +30,8 @@
  *     the units belong to the dead process, and only a process that knows of them can free them.
  *   - A free is one CAS, without the monitor, so it works while the monitor's owner is stopped.
  *
- * Any process may have overwritten the map. So a length is read once, and must end inside the map.
- * Each step of a walk moves on, so the walk ends.
+ * Because any process may have overwritten the map, a length is read once, and must end inside the
+ * map. Each step of a walk moves on, so the walk ends.
  */
 #include "shm_arena.h"
 #include "core/base/atomic.h"

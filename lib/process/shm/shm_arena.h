@@ -7,7 +7,7 @@
 
 /*
  * An arena allocates runs of units of some memory. It does not access that memory itself, and its
- * map may lie anywhere.
+ * map may be anywhere.
  */
 struct fl__shm_arena_head { /* in shared memory, all-zero to begin with */
 	struct fl__shm_lock lock;

@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * An array is a head, followed by the items. The head's magic, item size and length are written
- * before another process has the offset. They are read when the array is opened; from then on a
- * handle uses its own copy of the length. The head also has the array's mutex.
+ * An array in shared memory is a head, followed by the items. The head's magic, item size and
+ * length are written before another process knows the offset. They are read when the array is
+ * opened; from then on a handle uses its own copy of the length. The head also contains the array's
+ * mutex.
  */
 #include "core/base/atomic.h"
 #include "core/base/panic.h"

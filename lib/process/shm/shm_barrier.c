@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * The barrier is one word, so that each step is one store.
+ * The barrier in shared memory is one word, so that each step is one store.
  *
  *   bits     field        meaning                                   changed by
  *   0..19    arrived      parties of this generation so far         an arrival: + 1; the end of the
@@ -11,14 +11,14 @@
  *   32..63   generation   how many generations have ended           the end of a generation: + 1
  *
  * Rule
- *   1. The word changes only under the monitor, which orders the accesses. Without the monitor,
- *      the word is only a hint. So all accesses to it are relaxed.
+ *   1. The word changes only under the monitor, which orders the accesses. Without the monitor, the
+ *      word is only a hint. Therefore all accesses to it are relaxed.
  *
  * A party remembers the generation in which it arrived. Once the word has a later generation, the
- * history tells how the party's generation ended. A generation passes only with all parties. So
- * until the party has looked, each later generation can only break, unless more contexts than
- * parties use the barrier. A party that looks after more than eleven generations is told that the
- * barrier broke.
+ * history tells how the party's generation ended. Because a generation passes only with all
+ * parties, each later generation can only break until the party has looked, unless more contexts
+ * than parties use the barrier. A party that looks after more than eleven generations is told that
+ * the barrier broke.
  *
  * The linearization point is the store of the word.
  *
@@ -96,7 +96,7 @@ static bool shm_barrier_has_parties(const fl_shm_barrier *b)
 	return fl__load_relaxed(&b->parties_) - 1 < FL_SHM_BARRIER_MAX;
 }
 
-/* Called under the monitor: the party arrives. Returns 0 if it is the last. */
+/* Called under the monitor when the party arrives. Returns 0 if it is the last. */
 static int shm_barrier_arrive(struct shm_barrier_party *p, uint64_t word)
 {
 	fl_shm_barrier *b = p->b;
@@ -133,10 +133,10 @@ static bool shm_barrier_may_pass(const void *arg)
 }
 
 /*
- * Breaks the barrier and returns `rc`. If the party's generation has ended before, returns its
- * outcome. Returns -EPIPE if the party has not arrived, and the barrier is broken already. Returns
- * -EBADMSG if the monitor is damaged. Waits for the monitor without a deadline, since the other
- * parties depend on this one.
+ * Breaks the barrier and returns `rc`. If the party's generation has already ended, returns its
+ * outcome instead; if the party has not arrived and the barrier is already broken, -EPIPE; if the
+ * monitor is damaged, -EBADMSG. Waits for the monitor without a deadline, because the other parties
+ * depend on this one.
  */
 static int shm_barrier_give_up(struct shm_barrier_party *p, int rc)
 {

@@ -20,28 +20,28 @@
  *   1. Bridges, their entries and bridge_unserved change only under bridge_lock, except for WAITERS
  *      (see the table), for an entry that no other thread knows yet, and in bridge_make_anew(). A
  *      thread acquires bridge_lock before the lock of a bucket of the parking lot.
- *   2. An entry waits for a lock, or for a word that is not a lock's. For a word that is not a
- *      lock's, the critical section that sets DONE also unlinks the entry, and is the bridge's last
- *      access to it. So the waiter may return when it sees DONE. A waiter that gives up earlier
- *      unlinks the entry itself. The bridge may then sleep on a stale address. That takes no wake
- *      from another waiter, since a change of such a word wakes all.
+ *   2. An entry waits for a lock, or for a word that is not a lock's. For the latter, the critical
+ *      section that sets DONE also unlinks the entry, and is the bridge's last access to it, so the
+ *      waiter may return when it sees DONE. A waiter that gives up earlier unlinks the entry
+ *      itself. The bridge may then sleep on a stale address, but takes no wake from another waiter,
+ *      because a change of such a word wakes all.
  *   3. No wake is lost: either an entry is linked before its bridge reads `control` for the sleep,
  *      or `control` has changed since. When a sleep ends, several words may have been woken, and
- *      their wakes are used up. So the bridge checks all entries. A woken word was changed before
+ *      their wakes are used up, so the bridge checks all entries. A woken word was changed before
  *      its wake, so the bridge sees that it differs.
  *   4. bridge_lacks_waitv is only written when a sleep finds that there is no futex_waitv. A thread
  *      that still reads 0 tries futex_waitv, or gives a bridge more entries than it can serve;
  *      before its next sleep the bridge keeps one of them. So relaxed accesses are enough.
  *
  * Locks. A thread that frees a lock may wake only one waiter. So a bridge that has slept on a
- * lock's word owes other waiters a wake, until its own waiter has acquired the lock or passed the
- * wake on. Until then
+ * lock's word owes the other waiters a wake until its own waiter has acquired the lock or passed
+ * the wake on. Until then
  *   - the bridge's `pending` names the lock, so that the kernel passes the wake on when the process
  *     is killed. A thread has one `pending`, so a bridge serves at most one entry with a lock
  *     (`lock_entry`).
  *   - a DONE entry stays in the list, and the bridge does not sleep on it. The waiter unlinks it in
- *     bridge_remove(). Before DONE the bridge may be asleep on the word. So a waiter that gives up
- *     sets `leaving`, and waits for DONE. Thus neither the bridge nor the kernel refers to a lock
+ *     bridge_remove(). Before DONE the bridge may be asleep on the word, so a waiter that gives up
+ *     sets `leaving` and waits for DONE. Thus neither the bridge nor the kernel refers to a lock
  *     after its waiter has returned.
  *
  * Without futex_waitv (before Linux 5.16) a bridge serves one entry, and sleeps on its word for a
@@ -50,8 +50,8 @@
  * Threads. A waiter that finds no bridge with a free entry adds its own entry to bridge_unserved,
  * and starts a thread unless bridge_starting is set. A bridge takes as many unserved entries as it
  * can serve, and starts another thread if entries are left. If no thread can be started, all
- * unserved entries get FAILED, and their waiters poll. While the library ends, each new entry gets
- * FAILED, too.
+ * unserved entries get FAILED, and their waiters poll. While the library ends, each new entry also
+ * gets FAILED.
  *
  * The functions of this file are blocking. Waiters and bridges wait for bridge_lock, which is held
  * for a walk through the bridges, or through the entries of a bridge.
@@ -402,7 +402,7 @@ static bool bridge_has_failed(const struct bridge_entry *e)
 }
 
 /*
- * Sleeps for bridge_poll_interval, where no bridge serves the waiter. Returns 0, -ETIMEDOUT or
+ * Called if no bridge serves the waiter. Sleeps for bridge_poll_interval. Returns 0, -ETIMEDOUT or
  * -ECANCELED.
  */
 static int bridge_poll(fl_time deadline, fl_cancel_token *cancel)
@@ -461,9 +461,9 @@ void fl__bridge_disarm(void *object, struct fl__node *node)
 /* Locks. */
 
 /*
- * Called when the waiter gives up. If a bridge serves the entry, asks the bridge for DONE, and
- * returns true. Otherwise unlinks the entry, unless a failed start has done that, and returns
- * false.
+ * Called when the waiter gives up. If a bridge serves the entry, asks the bridge for DONE and
+ * returns true. Otherwise unlinks the entry, unless a failed start has already done that, and
+ * returns false.
  */
 static bool bridge_request_done(struct bridge_entry *e)
 {
@@ -493,8 +493,8 @@ static void bridge_rearm(struct bridge_entry *e)
 }
 
 /*
- * Waits for DONE. If the wait ends with an error, stores it in *rc, asks the bridge for DONE,
- * and waits on. Returns false if no bridge serves the entry, which is then in no list.
+ * Waits for DONE. If the wait ends with an error, stores it in *rc, asks the bridge for DONE, and
+ * continues to wait. Returns false if no bridge serves the entry, which is then in no list.
  */
 static bool bridge_wait_done(struct bridge_entry *e, int *rc, fl_time deadline, fl_cancel_token *cancel)
 {
@@ -513,7 +513,7 @@ static int bridge_acquire_served(struct bridge_entry *e, uint64_t owner, fl_time
 {
 	int rc;
 	while (bridge_wait_done(e, &rc, deadline, cancel)) {
-		/* a lock that has become free after the request of the token goes to others */
+		/* a lock that becomes free after the token was cancelled is left to others */
 		int taken = rc == -ECANCELED ? -EAGAIN : fl__shm_try_acquire(e->lock, owner);
 		if (taken == -EAGAIN && rc == 0 && fl__is_expired(deadline))
 			/*

@@ -20,21 +20,20 @@
  * Returns
  *   0           the word may have changed: the caller checks it, and calls again
  *   -ETIMEDOUT  the deadline has passed
- *   -ECANCELED  the token, or the context's cancel scope, was requested
+ *   -ECANCELED  the token, or the context's cancel scope, was cancelled
  */
 FL_MUST_CHECK int fl__bridge_wait(const uint32_t *word, uint32_t expected, fl_time deadline, fl_cancel_token *cancel);
 
 /*
- * Like fl__shm_acquire(), for a context that waits through a bridge. It has one more result,
- * -ECANCELED. It does not check that the owner exists, nor that another process wrote this thread's
- * TID into the lock.
+ * Like fl__shm_acquire(), but for a context that waits through a bridge. May also return
+ * -ECANCELED. Checks neither whether the owner exists nor whether another process wrote this
+ * thread's TID into the lock.
  */
 FL_MUST_CHECK int fl__bridge_acquire(struct fl__shm_lock *l, uint64_t owner, fl_time deadline, fl_cancel_token *cancel);
 
 /*
  * The arm() and disarm() of a wait-any, for the `node` of an fl_on. fl__bridge_arm() returns false
- * if the word has another value. It also returns false, after a sleep of a millisecond, if no
- * bridge can be started.
+ * if the word has another value or, after a sleep of a millisecond, if no bridge can be started.
  */
 FL_MUST_CHECK bool fl__bridge_arm(const uint32_t *word, uint32_t expected, struct fl__node *node);
 void fl__bridge_disarm(void *object, struct fl__node *node);

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * The condition variable consists of three counts. Waiters sleep on changes_; the other two tell
- * whether a waiter may exist.
+ * The condition variable in shared memory consists of three counts. Waiters sleep on changes_; the
+ * other two tell whether a waiter may exist.
  *
  *   word       meaning                                   changed by
  *   changes_   wakes; a waiter sleeps while the count    a broadcast: + 1
@@ -13,10 +13,10 @@
  *                                                        wait was left: + 1
  *
  * Invariants
- *   1. waits_ differs from served_ while a waiter needs a wake, because it sleeps, or may yet sleep
- *      on the present count. So a broadcast stores served_ after the wake: if it is killed before
- *      the store, the next broadcast wakes the same waiters again. Two broadcasts at once may store
- *      an older number in served_, which only costs a wake that nobody needs.
+ *   1. waits_ differs from served_ while a waiter needs a wake, because it sleeps, or may yet
+ *      sleep, on the present count. Therefore a broadcast stores served_ after the wake: if it is
+ *      killed before the store, the next broadcast wakes the same waiters again. Two simultaneous
+ *      broadcasts may store an older number in served_, which only costs a wake that nobody needs.
  *   2. A wait reads changes_ before it increments waits_, and a broadcast reads waits_ before it
  *      increments changes_. So a waiter that a broadcast counts as served has an older count, and
  *      does not sleep. A wait that the broadcast does not count began after the broadcast's caller
@@ -25,9 +25,9 @@
  * The counts wrap. A waiter is not woken if it sleeps through exactly 2^32 wakes, or if exactly
  * 2^32 waits pass without a wake.
  *
- * Kills. A killed waiter leaves a number in waits_, which costs one wake. A broadcast comes before
- * the change that it announces (fairlead/shm_cond.h). So a killed broadcast strands only waiters
- * for a change that its caller has not made.
+ * Kills. A killed waiter leaves a number in waits_, which costs one wake. Because a broadcast comes
+ * before the change that it announces (fairlead/shm_cond.h), a killed broadcast strands only
+ * waiters for a change that its caller has not made.
  */
 #include "core/base/atomic.h"
 #include "core/base/panic.h"
@@ -54,7 +54,7 @@ struct shm_cond_sleeper {
 static bool shm_cond_is_woken(const void *what)
 {
 	const struct shm_cond_sleeper *s = what;
-	/* relaxed: the waiter takes the mutex next, which acquires */
+	/* relaxed: the waiter locks the mutex next, which acquires */
 	return fl__load_relaxed(s->changes) != s->count;
 }
 

@@ -1,13 +1,13 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * How a context waits for a lock. A thread without a cancel token waits in the kernel, on the
- * lock's word. A fiber waits through the bridge, since its thread has other fibers to run. A thread
- * with a token spins first, and then waits through the bridge.
+ * How a context waits for a lock in shared memory. A thread without a cancel token waits in the
+ * kernel, on the lock's word. A fiber waits through the bridge, because its thread has other fibers
+ * to run. A thread with a token spins first, and then waits through the bridge.
  *
  * The kernel sees all contexts of a thread as one owner. A fiber that finds the lock owned by its
- * own thread enqueues in the parking lot, with a key of the lock, and parks. The unlock happens on
- * the same thread, and wakes that wait queue if `waiters` of fl__shm_self() is not 0. No wake is
- * lost: the fiber does not yield between its load of the word and the enqueue.
+ * own thread enqueues itself in the parking lot, with a key of the lock, and parks. The unlock
+ * happens on the same thread, and wakes that wait queue if `waiters` of fl__shm_self() is not 0. No
+ * wake is lost, because the fiber does not yield between loading the word and enqueueing.
  */
 #include "shm_context_lock.h"
 #include "core/base/atomic.h"
@@ -18,9 +18,9 @@
 #include <errno.h>
 
 /*
- * Only another lock of shared memory can have the same key (fl__lot_key()). That matters when an
- * unlock wakes the queue: by then, the lock's memory may hold another object with waiters. A waiter
- * of another lock tolerates the wake, since it tries again.
+ * Only another lock of shared memory can have the same key (fl__lot_key()). That matters because
+ * when an unlock wakes the queue, the lock's memory may already contain another object with
+ * waiters. A waiter of another lock tolerates the wake, because it tries again.
  */
 static const void *shm_context_key(const struct fl__shm_lock *l)
 {

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * The event is one word:
+ * The event in shared memory is one word:
  *
  *   field     meaning                  set by                           cleared by
  *   SET       the event is set         fl_shm_event_set(), CAS;         fl_shm_event_reset()
@@ -10,7 +10,7 @@
  *   the rest  counts the sets that     shm_event_set_waking(), under    -
  *             found WAITERS            the monitor
  *
- * The count lets a waiter see a set that was reset at once. The count wraps after 2^30 such sets.
+ * The count lets a waiter see a set that was reset at once. It wraps after 2^30 such sets.
  *
  * Invariants
  *   1. WAITERS implies not SET. While the word has WAITERS, the word changes only under the

@@ -4,26 +4,26 @@
  * Documentation/locking/robust-futex-ABI). This file links its nodes into the list that the C
  * library has registered for each thread, in the C library's format.
  *
- * Any process may overwrite a lock at any time. So this file writes the nodes of locks, and never
- * reads them. Each link that it follows is in private memory. (On 32-bit systems it also follows
- * links in the nodes of the C library, which may lie in shared memory.) The list is:
+ * Because any process may overwrite a lock at any time, this file writes the nodes of locks but
+ * never reads them. Each link that it follows is in private memory. (On 32-bit systems it also
+ * follows links in the C library's nodes, which may be in shared memory.) The list is:
  *
  *     head -> monitors -> nodes of the C library -> front -> holds, the latest first -> back
  *     -> nodes of the C library, from before -> head
  *
  *   `holds`   The records of the locks that the thread holds for users. Neighbouring records are
  *             neighbours in the list. An acquire adds the last record. A release moves the last
- *             record, and its node, into the gap, so its time is constant. In each lock, hold_ is a
+ *             record and its node into the gap, so it takes constant time. In each lock, hold_ is a
  *             hint to the index of the record; fl__shm_hold() checks the hint.
  *   `front`,  Two nodes in the thread's own memory, linked while `holds` is not empty. Their words
  *   `back`    are 0, so the kernel and the C library pass over them. The C library stores its links
  *             in them. `back` is linked only if the C library's list was not empty; otherwise the
  *             oldest hold points to the head.
- *   monitors  A thread leaves its monitors in the reverse order of entering them. Between the enter
- *             and the leave it runs no code that changes the list. So the first node before the
- *             enter is the first node after the leave.
+ *   monitors  A thread leaves its monitors in the reverse order of entering them. Between entering
+ *             and leaving it runs no code that changes the list. So the list's first node after
+ *             leaving is the one before entering.
  *
- * On 32-bit systems the list is singly linked. The removal of `front` then walks over the nodes
+ * On 32-bit systems the list is singly linked, so removing `front` requires a walk over the nodes
  * that the C library has added since `front` was linked.
  *
  *   word      meaning                  set by                           cleared by
@@ -40,44 +40,43 @@
  * first of its process (an exec by another thread is not reported). In each lock with the
  * thread's TID, it clears TID, sets DIED, keeps WAITERS, and wakes one waiter if WAITERS is set.
  * Then it looks at the lock that `pending` names:
- *   - If the lock has the thread's TID, then an acquire has not yet added the node, a release has
+ *   - If the lock has the thread's TID, an acquire has not yet added the node, a release has
  *     removed it, or the release of another lock is moving it. The kernel frees this lock in the
  *     same way as the locks in the list.
- *   - If the lock has no owner, there are two possibilities. The thread died after it had released
- *     the lock; or it died before it acquired the lock, perhaps when it had just been woken. The
- *     kernel wakes another waiter, since the wake of the dead thread may be lost. For this case a
- *     thread leaves `pending` set while it sleeps. (Before "futex: Resend potentially swallowed
- *     owner death notification", of Linux 6.2 and its stable branches, the kernel does so only if
- *     the whole word is 0.)
+ *   - If the lock has no owner, the thread died after it had released the lock, or before it
+ *     acquired the lock, perhaps when it had just been woken. The kernel wakes another waiter,
+ *     because the dead thread's wake may be lost. For this case a thread leaves `pending` set while
+ *     it sleeps. (Before "futex: Resend potentially swallowed owner death notification", of Linux
+ *     6.2 and its stable branches, the kernel does so only if the whole word is 0.)
  *
  * Rules
  *   1. While a waiter sleeps, the word has WAITERS. Therefore a release frees a word without
  *      WAITERS by a CAS, and a word with WAITERS by one system call that stores and wakes in one
  *      step. The call either keeps WAITERS and wakes one waiter, or clears WAITERS and wakes all.
- *      An acquire keeps the WAITERS that it finds. If a waiter is woken alone and then killed,
+ *      An acquire keeps the WAITERS that it finds. If only one waiter is woken, and then killed,
  *      `pending` names the lock: if the lock is free, the kernel wakes another waiter; if it has an
  *      owner, the owner's release finds WAITERS.
- *   2. FL__SHM_SLEEPERS counts sleeping waiters, and is a hint: it only decides whether a release
+ *   2. FL__SHM_SLEEPERS counts sleeping waiters, but is only a hint that decides whether a release
  *      wakes one waiter or all. A waiter adds 1 before it sleeps, and subtracts 1 if it was not
  *      woken. A bridge adds 1 for its waiter, and never subtracts it. A release that wakes one
  *      waiter subtracts 1, even if no waiter is left to wake. A release that wakes all waiters
- *      stores 0. So waiters that were killed in their sleep, and waiters of a bridge that gave up,
+ *      stores 0. So waiters that were killed while they slept, and a bridge's waiters that gave up,
  *      drop out of the count after some releases.
  *   3. The kernel reads the list on behalf of the thread that wrote it. So program order suffices
- *      between the list and the word, and the relaxed stores to the list are atomic only for the
+ *      between the list and the word; the relaxed stores to the list are atomic only for the
  *      laboratory's model.
  *   4. The linearization points are the CAS of an acquire, and the CAS or the system call of a
  *      release.
  *
- * Damaged memory. A word may name a thread that does not exist. So a thread that sleeps on a lock
- * looks each second whether the owner exists, and frees the lock if it does not. Two kinds of
- * waiters do not look. A fiber, or a wait with a token, waits through the bridge, until a thread
+ * Damaged memory. Because a word may name a thread that does not exist, a thread that sleeps on a
+ * lock checks every second whether the owner exists, and frees the lock if it does not. Two kinds
+ * of waiters do not check. A fiber, or a wait with a token, waits through the bridge until a thread
  * has freed such a lock. A thread that waits for the `head` of a wait queue (fl__shm_enter_once())
  * waits until a change wakes it, or until its deadline.
  *
- * A process that overwrites a lock takes its exclusion away, but gets no store into the memory of
- * this process, and makes no unlock panic. docs/decisions/robust-lock.md says why the library does
- * not use the C library's robust mutex, and docs/decisions/robust-list-nodes.md what the kernel's
+ * A process that overwrites a lock destroys its mutual exclusion, but cannot write to the memory of
+ * this process or make an unlock panic. docs/decisions/robust-lock.md says why the library does not
+ * use the C library's robust mutex, and docs/decisions/robust-list-nodes.md says what the kernel's
  * walk over a damaged list can do.
  */
 #include "shm_lock.h"
@@ -98,27 +97,27 @@ enum { SHM_LOCK_GRACE = 1000000, SHM_LOCK_REPAIR_AFTER = 1000000000 }; /* ns */
 /*
  * A thread that acquires a third lock gets memory for 40 records. The limit follows from the
  * kernel, which visits 2,048 nodes when a thread ends. Two of these nodes may belong to monitors,
- * since a thread that owns the `head` of a wait queue enters the queue's monitor, too. One node is
- * `front`, and 2,045 are left for the holds. If the thread has locked robust mutexes of the C
- * library since `front` was linked, the kernel visits them first, and may not reach the oldest of
- * so many holds: shm_lock_repair() frees those.
+ * because a thread that owns the `head` of a wait queue also enters the queue's monitor. One node
+ * is `front`, which leaves 2,045 for the holds. If the thread has locked robust mutexes of the C
+ * library since `front` was linked, the kernel visits those first, and may not reach the oldest of
+ * so many holds, which shm_lock_repair() then frees.
  */
 enum { SHM_LOCK_GROWTH = 20, SHM_LOCK_MOST = 2045 };
 
 /*
- * A thread takes a record of its own at its first call, which must not fail. So the first records
- * are static, and more are mapped. When the thread's destructors run, the thread gives back its
- * record, together with the memory that it got for more than two locks. A thread that still holds a
- * lock keeps its record, since the kernel walks the nodes in the record after the end of the
- * thread. Records are not thread-local, because a library that dlopen() loads has little static
- * memory for thread-local variables.
+ * A thread takes a record at its first call, which must not fail. So the first records are static,
+ * and more are mapped. When the thread's destructors run, the thread gives back its record,
+ * together with the memory that it got for more than two locks. A thread that still holds a lock
+ * keeps its record, because the kernel walks the nodes in the record after the thread has ended.
+ * Records are not thread-local, because a library that dlopen() loads has little static memory for
+ * thread-local variables.
  */
 enum { SHM_LOCK_CHUNK = 16 };
 struct shm_lock_chunk {
 	struct shm_lock_chunk *next;
 	struct fl__shm_self all[SHM_LOCK_CHUNK];
 };
-/* chunks are added, and are removed only when the library is unloaded */
+/* chunks are added, and removed only when the library is unloaded */
 static struct shm_lock_chunk shm_lock_first, *shm_lock_chunks = &shm_lock_first;
 /* the record of a thread before its first call; never written */
 static struct fl__shm_self shm_lock_none;
@@ -195,14 +194,17 @@ static void shm_lock_end_thread(void *unused)
 		/* release: pairs with the acquire in shm_lock_take() */
 		fl__store_release(&me->taken, 0);
 	} else {
-		/* This destructor runs again, since a later destructor may release the locks. */
+		/*
+		 * Makes this destructor run again, because a later destructor may release the
+		 * locks.
+		 */
 		(void)pthread_setspecific(shm_lock_key, me);
 	}
 }
 
 /*
- * A child of fork() has another TID, and owns no lock. Some C libraries leave the parent's list
- * in the child; then the child empties it.
+ * A forked child has another TID, and owns no lock. If the C library leaves the parent's list in
+ * the child, the child empties it.
  */
 static void shm_lock_make_anew(void)
 {
@@ -277,7 +279,7 @@ static void shm_lock_set_pending(struct fl__shm_self *me, void *node)
 	if (!me->list)
 		return;
 	fl__in_program_order();
-	/* relaxed: rule 3, which holds for all stores to the list */
+	/* relaxed: rule 3, as for all stores to the list */
 	fl__store_relaxed(&me->list->pending, node);
 	fl__in_program_order();
 }
@@ -289,7 +291,7 @@ static void shm_lock_set_prev(const struct fl__shm_self *me, void *node, void *p
 		fl__store_relaxed(&at[-1], prev);
 }
 
-/* Adds a monitor, as the first node of the list. */
+/* Adds a monitor as the first node of the list. */
 static void shm_lock_list_push(struct fl__shm_self *me, struct fl__shm_lock *l)
 {
 	if (!me->list)
@@ -306,8 +308,7 @@ static void *shm_lock_end(struct fl__shm_self *me)
 }
 
 /*
- * Links `back` before the nodes of the C library. Called before the first hold, if there are
- * such nodes.
+ * Links `back` before the C library's nodes. Called before the first hold, if there are such nodes.
  */
 static void FL__NOINLINE shm_lock_link_back(struct fl__shm_self *me)
 {
@@ -343,8 +344,8 @@ static bool FL__NOINLINE shm_lock_grow(struct fl__shm_self *me)
 	me->holds = holds;
 	me->room = (uint16_t)room;
 	/*
-	 * The free comes last, so that `holds` never points to freed memory. Otherwise a child that
-	 * another thread forks in between would free that memory again.
+	 * Frees last, so that `holds` never points to freed memory. Otherwise a child that another
+	 * thread forks in between would free that memory again.
 	 */
 	shm_lock_free_room(me, before);
 	return true;
@@ -466,7 +467,7 @@ static bool shm_lock_acquire_if_free(uint32_t *word, uint32_t *value, uint32_t t
 	return false;
 }
 
-/* The pauses double, since each access takes the cache line away from the owner. */
+/* The pauses double, because each access takes the cache line away from the owner. */
 static bool shm_lock_spin(uint32_t *word, uint32_t *value, uint32_t tid)
 {
 	enum { SHORTEST = 4, LONGEST = 128 };
@@ -501,8 +502,8 @@ static int shm_lock_sleep(struct fl__shm_lock *l, uint32_t *word, uint32_t value
 
 /*
  * Frees a lock whose word has the TID of a thread that does not exist. That happens if the memory
- * is damaged, or if the kernel has not reached the lock at the death of its owner: the owner had no
- * usable robust list, or its list was damaged or longer than the kernel walks.
+ * is damaged, or if the kernel did not reach the lock when its owner died, because the owner's
+ * robust list was unusable, damaged, or longer than the kernel walks.
  * Without robust lists, as in an emulator, only a thread that waits without a cancel token notices a
  * dead owner, and a process that dies in a call on another object may leave its waiters asleep.
  */
@@ -516,8 +517,8 @@ static void shm_lock_repair(uint32_t *word, uint32_t *value)
 }
 
 /*
- * With `once`, returns -EAGAIN if the waiter was woken and another thread owns the lock. The waiter
- * need not pass the wake on: either the owner finds WAITERS in its release, or all waiters were
+ * With `once`, returns -EAGAIN if the waiter was woken but another thread owns the lock. The waiter
+ * need not pass the wake on, because either the owner's release finds WAITERS, or all waiters were
  * woken (rule 1).
  */
 static int shm_lock_acquire_slow(struct fl__shm_lock *l, uint32_t *word, uint32_t tid, fl_time deadline, bool once)
@@ -534,7 +535,7 @@ static int shm_lock_acquire_slow(struct fl__shm_lock *l, uint32_t *word, uint32_
 	bool slept = false;
 	/*
 	 * The time at which the waiter next checks that the owner exists. With `once` it never
-	 * checks: a waiter of a wait queue may sleep long.
+	 * checks, because a waiter of a wait queue may sleep long.
 	 */
 	fl_time ask = fl__sys.thread_exists && !once ? fl_after(SHM_LOCK_REPAIR_AFTER) : FL_FOREVER;
 	int rc = 0;
@@ -584,8 +585,8 @@ static int shm_lock_enter(struct fl__shm_self *me, struct fl__shm_lock *l, fl_ti
 }
 
 /*
- * Frees the lock. `pending` names it, and it is in no list. The hint in FL__SHM_SLEEPERS is stored
- * before the lock is free: another thread may reuse the memory of a free lock.
+ * Frees the lock, which `pending` names and which is in no list. The hint in FL__SHM_SLEEPERS is
+ * stored before the lock is free, because another thread may reuse the memory of a free lock.
  */
 static void shm_lock_store_free(struct fl__shm_self *me, struct fl__shm_lock *l, bool all)
 {
@@ -683,7 +684,7 @@ static int FL__NOINLINE shm_lock_try_slow(struct fl__shm_lock *l, uint64_t owner
 
 /*
  * The fast path calls no other function, and each call of the slow path is a tail call. So the
- * function saves no registers: each store before its CAS would delay the CAS.
+ * function saves no registers, because each store before its CAS would delay the CAS.
  */
 int fl__shm_try_acquire(struct fl__shm_lock *l, uint64_t owner)
 {

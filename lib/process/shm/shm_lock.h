@@ -43,13 +43,13 @@ static inline struct fl__shm_lock *fl__shm_lock_at(const uint64_t *place)
 }
 
 /*
- * The record of a lock that the calling thread holds by fl__shm_acquire() or fl__shm_try_acquire().
- * The record lies in private memory.
+ * The record, in private memory, of a lock that the calling thread has acquired by
+ * fl__shm_acquire() or fl__shm_try_acquire().
  */
 struct fl__shm_hold {
 	struct fl__shm_lock *lock;
 	uint32_t depth; /* how often the owner of a recursive mutex has locked it again */
-	uint32_t told;  /* 1 when the owner was told of a death, and has not recovered */
+	uint32_t told;  /* 1 if the owner was told of a death and has not recovered */
 	uint64_t owner; /* the ID of the owning context, or 0 */
 };
 enum { FL__SHM_HOLDS = 2 };
@@ -57,12 +57,12 @@ enum { FL__SHM_HOLDS = 2 };
 /* The calling thread's data for robust locks. */
 struct fl__shm_self {
 	/*
-	 * NULL if the system has no robust lists, or the C library's list has another format; then
-	 * the kernel frees no lock at a death
+	 * NULL if the system has no robust lists or the C library's list has another format; then
+	 * the kernel does not free the locks of a thread that dies
 	 */
 	struct fl__robust_list *list;
-	uint32_t tid; /* 0 while no thread has the record */
-	/* 1 while a thread has the record; by this field alone other threads find a free one */
+	uint32_t tid; /* 0 while no thread uses the record */
+	/* 1 while a thread uses the record; other threads find a free record by this field only */
 	uint32_t taken;
 	uint32_t held; /* the number of elements of `holds` in use */
 	/* how many fibers of the thread wait for a lock that the thread owns (shm_context_lock.c) */
@@ -92,11 +92,11 @@ uint32_t *fl__shm_word(struct fl__shm_lock *l);
 
 /*
  * A monitor is a lock that is held for one operation, which takes a few instructions, or as long as
- * it takes to copy items. The `head` of a wait queue is the exception: its owner sleeps. Each
- * operation on the guarded data takes effect by one store, so an owner that dies leaves nothing to
- * repair. A thread leaves its monitors in the reverse order of entering them. fl__shm_enter() waits
- * for a millisecond longer than its deadline. What keeps a monitor that long is a stopped owner,
- * damaged memory, an owner without a CPU, or a copy of some MB.
+ * it takes to copy items. (Except the `head` of a wait queue, whose owner sleeps.) Each operation
+ * on the guarded data takes effect by one store, so an owner that dies leaves nothing to repair. A
+ * thread leaves its monitors in the reverse order of entering them. fl__shm_enter() waits for a
+ * millisecond longer than its deadline, because only a stopped owner, damaged memory, an owner
+ * without a CPU, or a copy of some MB keeps a monitor that long.
  *
  * fl__shm_enter() returns
  *   0           the caller owns the monitor
@@ -110,8 +110,8 @@ FL_MUST_CHECK int fl__shm_enter(struct fl__shm_lock *l, struct fl__shm_held *hel
 void fl__shm_leave(struct fl__shm_lock *l, struct fl__shm_held *held);
 
 /*
- * Like fl__shm_enter(), but without the extra millisecond. It has one more result: -EAGAIN says
- * that the caller was woken, but another thread owns the lock.
+ * Like fl__shm_enter(), but without the extra millisecond. May also return -EAGAIN, if the caller
+ * was woken but another thread owns the lock.
  */
 FL_MUST_CHECK int fl__shm_enter_once(struct fl__shm_lock *l, struct fl__shm_held *held, fl_time deadline);
 /* Returns true if a waiter may sleep on `l`. */
@@ -124,9 +124,9 @@ void fl__shm_wake(struct fl__shm_lock *l, uint32_t n);
  * 0; it is stored in the record. Both functions return
  *   0            the lock is acquired
  *   -EOWNERDEAD  the lock is acquired, and the previous owner died
- *   -EAGAIN      from fl__shm_try_acquire() alone: the lock has an owner
- *   -ETIMEDOUT   from fl__shm_acquire() alone: the deadline has passed
- *   -EDEADLK     from fl__shm_acquire() alone: the calling thread owns the lock, or another process
+ *   -EAGAIN      only from fl__shm_try_acquire(): the lock has an owner
+ *   -ETIMEDOUT   only from fl__shm_acquire(): the deadline has passed
+ *   -EDEADLK     only from fl__shm_acquire(): the calling thread owns the lock, or another process
  *                wrote this thread's TID there
  *   -ENOMEM      the lock is not acquired: there is no memory for the record, or the thread holds
  *                2,045 locks
@@ -138,26 +138,25 @@ FL_MUST_CHECK int fl__shm_try_acquire(struct fl__shm_lock *l, uint64_t owner);
 void fl__shm_release(struct fl__shm_lock *l, struct fl__shm_hold *hold, bool all);
 
 /*
- * For a bridge (shm_bridge.c), which sleeps on a lock's word in place of a waiter.
+ * For a bridge (shm_bridge.c), which sleeps on a lock's word instead of a waiter.
  *
  * After fl__shm_set_pending(thread, l), the kernel passes a wake on to another waiter of `l` if
  * `thread` dies after it was woken. fl__shm_set_pending(thread, NULL) ends this.
  *
  * fl__shm_prepare_sleep() returns false if the lock is free. Otherwise it sets WAITERS, stores in
  * *value the word to sleep on, and returns true. The caller stores 0 in *value before the first
- * sleep. A waiter that slept and then does not acquire the lock must wake another by
- * fl__shm_wake().
+ * sleep. A waiter that slept but does not acquire the lock must wake another one by fl__shm_wake().
  */
 void fl__shm_set_pending(struct fl__shm_self *thread, struct fl__shm_lock *l);
 FL_MUST_CHECK bool fl__shm_prepare_sleep(struct fl__shm_lock *l, uint32_t *value);
 
 /*
- * Returns the record of the lock that the calling thread has acquired last. Call it directly
+ * Returns the record of the lock that the calling thread acquired last. Must be called directly
  * after an acquire; the record is valid until the thread's next acquire or release.
  */
 struct fl__shm_hold *fl__shm_latest_hold(void);
 /*
  * Returns the calling thread's record of `l`, or NULL if the thread does not hold `l` for the
- * context `owner`. If `owner` is 0, any context will do.
+ * context `owner` (or, if `owner` is 0, for any context).
  */
 struct fl__shm_hold *fl__shm_hold(const struct fl__shm_lock *l, uint64_t owner);

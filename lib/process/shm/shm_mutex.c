@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * The mutex is a robust lock with a state that records deaths.
+ * The mutex in shared memory is a robust lock with a state that records deaths.
  *
  *   state          meaning                          set by                          cleared by
  *   0 (IN_ORDER)   the guarded data are consistent  init, recover                   -
@@ -14,14 +14,14 @@
  *      accesses, so they are relaxed.
  *
  * What a kill leaves. Each change of the state is one store.
- *   - A thread is killed inside of a call that locks, between the acquire and the return. Then the
- *     next owner is told of a death. An owner may be told of a harmless death, but never misses a
- *     harmful one: only an acquire clears DIED, and a thread that is killed before its store of
- *     INCONSISTENT is itself an owner that died.
- *   - A thread is killed in an unlock. If it has not stored LOST, the death is that of an owner
- *     before its unlock. If it has, the next owner finds LOST, whatever the lock says.
- *   - Each context that finds LOST owns the lock. It releases the lock, and wakes all waiters in
- *     the same step. So no waiter sleeps on a lost mutex, even if the waking thread is killed.
+ *   - If a thread is killed inside a call that locks, between the acquire and the return, the next
+ *     owner is told of a death. An owner may be told of a harmless death, but never misses a
+ *     harmful one, because only an acquire clears DIED, and a thread that is killed before it
+ *     stores INCONSISTENT is itself an owner that died.
+ *   - If a thread is killed in an unlock before it has stored LOST, it died as an owner before its
+ *     unlock. If it has stored LOST, the next owner finds LOST, whatever the lock says.
+ *   - Each context that finds LOST owns the lock. It releases the lock and wakes all waiters in the
+ *     same step, so no waiter sleeps on a lost mutex, even if the waking thread is killed.
  */
 #include "core/base/atomic.h"
 #include "core/base/panic.h"
@@ -43,7 +43,7 @@ static struct fl__shm_hold *shm_mutex_hold(const fl_shm_mutex *m, const struct f
 	return fl__shm_hold(fl__shm_lock_at(m->lock_), ctx->id);
 }
 
-/* Takes the result of an acquire, and returns the result for the user. */
+/* Turns the result of an acquire into the result for the user. */
 static int shm_mutex_acquired(fl_shm_mutex *m, int rc)
 {
 	if (rc != 0 && rc != -EOWNERDEAD)

@@ -24,7 +24,7 @@
  *   3. gets - dones is the number that were got and are not done. All are done when dones has
  *      reached puts; after close_now, when dones has reached gets.
  *   4. `lock` guards all words, and orders their accesses. A thread that does not hold it uses the
- *      words only as a hint. So accesses to them are relaxed; where one is not, it says why.
+ *      words only as a hint. So accesses to them are relaxed, except where a comment says why not.
  *   5. The linearization point of an operation is its commit. An operation without a commit takes
  *      effect at a moment under the lock.
  *
@@ -37,13 +37,13 @@
  *   get                space                     task_done, last    done
  *
  * An operation under the lock returns -EBADMSG if in, out and closed, or the header of a frame,
- * have impossible values. `dones` is not checked: a wrong value only makes a join wait or return
- * early, or a task_done fail. The ring's size and place come from the private handle, so no access
- * leaves the ring.
+ * have impossible values. `dones` is not checked, because a wrong value only makes a join wait or
+ * return early, or a task_done fail. The ring's size and address come from the private handle, so
+ * no access leaves the ring.
  *
- * Frames are for the program that brings a JoinableQueue of objects of any size from Python. A pipe
- * has no `task_done()`, and no bound that its user chooses. A queue whose items are the places of
- * allocated blocks loses a block with each process that is killed.
+ * Frames are for programs that come from Python with a JoinableQueue of objects of any size. A pipe
+ * would have no `task_done()` and no bound that its user chooses, and a queue of allocated blocks
+ * would lose a block with each process that is killed.
  */
 #include "shm_queue.h"
 #include "core/base/atomic.h"
@@ -99,7 +99,7 @@ int fl__shm_queue_find(fl_shm_queue *q, void *memory, size_t *bytes)
 	if (fl__load_acquire(&r->magic) != SHM_QUEUE_MAGIC)
 		return -EBADMSG;
 	/*
-	 * relaxed, all loads: the words were written before the magic. Each is read once, since
+	 * relaxed, all loads: the words were written before the magic. Each is read once, because
 	 * another process may overwrite it.
 	 */
 	if (fl__load_relaxed(&r->version) != SHM_QUEUE_VERSION)
@@ -202,7 +202,7 @@ static void shm_queue_copy_out(const fl_shm_queue *q, uint32_t position, unsigne
 static void shm_queue_commit_put(struct fl__shm_ring *r, const struct shm_queue_state *before, struct shm_queue_mark in)
 {
 	fl__shm_wake_before_commit(&r->items);
-	/* release: the data are written before, also if the process is then killed */
+	/* release: the data are written before, even if the process is then killed */
 	fl__store_release(&r->in, shm_queue_pack(in));
 	fl__shm_wake_after_commit(&r->items, in.count - before->out.count - 1);
 }
@@ -215,13 +215,13 @@ static void shm_queue_commit_get(const fl_shm_queue *q, const struct shm_queue_s
 	/* release: the copy is done before, to memory that may outlive a killed process */
 	fl__store_release(&r->out, shm_queue_pack(out));
 	/*
-	 * In a ring of items, this wakes as many waiters as can put. In a ring of frames it
-	 * wakes all, since the first may need the most space.
+	 * In a ring of items, this wakes as many waiters as can put. In a ring of frames it wakes
+	 * all, because the first may need the most space.
 	 */
 	fl__shm_wake_after_commit(&r->space, q->item_size ? q->size - before->used + got - 1 : INT32_MAX);
 }
 
-/* A put, a get, or a look whether a put or a get could be done now. */
+/* A put, a get, or a check whether a put or a get could be done now. */
 struct shm_queue_transfer {
 	const fl_shm_queue *queue;
 	bool puts; /* true for a put, false for a get */

@@ -42,7 +42,7 @@ struct fl_shm_queue {
 	unsigned char *data;
 	size_t item_size; /* 0 for a ring of frames */
 	uint32_t size;
-	fl_shm *region; /* NULL in tests, which have the ring in other memory */
+	fl_shm *region; /* NULL in tests, whose ring is in other memory */
 };
 
 /*
@@ -52,14 +52,14 @@ struct fl_shm_queue {
 FL_MUST_CHECK int fl__shm_queue_bytes(size_t item_size, size_t size, size_t *bytes);
 
 /*
- * Makes a ring in `memory`, which is aligned, has the size that fl__shm_queue_bytes() computes, and
- * which no other process uses. The counts begin at `start`, so that tests can make them wrap.
+ * Makes a ring in `memory`, which is aligned, is as large as fl__shm_queue_bytes() says, and is
+ * used by no other process. The counts begin at `start`, so that tests can make them wrap.
  */
 fl_shm_queue fl__shm_queue_make(void *memory, size_t item_size, uint32_t size, uint32_t start);
 
 /*
  * Checks that `memory`, of at least sizeof(struct fl__shm_ring), is a ring, and fills in *q. The
- * caller must then check that the ring and its data, *bytes long, lie inside the region. Returns
+ * caller must then check that the ring and its data, *bytes long, are inside the region. Returns
  *   0                *q and *bytes are filled in
  *   -EBADMSG         the memory is not a ring
  *   -EPROTONOSUPPORT the ring has another version
@@ -67,7 +67,7 @@ fl_shm_queue fl__shm_queue_make(void *memory, size_t item_size, uint32_t size, u
 FL_MUST_CHECK int fl__shm_queue_find(fl_shm_queue *q, void *memory, size_t *bytes);
 
 /*
- * Puts 1 to `n` items, by one commit, and stores their number in *count. Otherwise it is like
+ * Puts 1 to `n` items by one commit, and stores their number in *count. Otherwise like
  * fl_shm_queue_put_many_until().
  */
 FL_MUST_CHECK int fl__shm_queue_put_some(fl_shm_queue *q, const void *items, size_t n, size_t *count, fl_time deadline,

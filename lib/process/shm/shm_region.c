@@ -1,14 +1,15 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * Regions of shared memory. Other processes may overwrite a region at any time. So fl_shm_attach()
- * checks the head once, and keeps the values in private memory. `root` and the arena are checked at
- * each use.
+ * Regions of shared memory. Because other processes may overwrite a region at any time,
+ * fl_shm_attach() checks the head once, and keeps the values in private memory. `root` and the
+ * arena are checked at each use.
  *
- * A region is a memfd. It has no name in a file system, and travels as a descriptor. It is sealed
- * against shrinking, and backed in full before its first use, so that a lack of memory is an error
- * and not a SIGBUS. It holds offsets, and no pointers except the links of robust lists, which no
- * process reads from it. Its head has magic, version and size. Each value that is read from it is
- * read once and checked: a damaged region is an error, and not a crash.
+ * A region is a memfd. It has no name in a file system, and is passed on as a descriptor. It is
+ * sealed against shrinking, and its memory is allocated before its first use, so that a lack of
+ * memory is an error and not a SIGBUS. It contains offsets instead of pointers, except the links of
+ * robust lists, which no process reads from it. Its head contains magic, version and size. Each
+ * value that is read from it is read once and checked, so that a damaged region is an error and not
+ * a crash.
  */
 #include "shm_region.h"
 #include "core/base/atomic.h"
@@ -49,8 +50,8 @@ static int shm_region_map(fl_shm *r)
 }
 
 /*
- * A signal that interrupts the system call undoes what the call has done. So each call fills only a
- * step, and steps get shorter after each signal.
+ * A signal that interrupts the system call undoes what the call has done. Therefore each call fills
+ * only a step, and steps get shorter after each signal.
  */
 int fl__shm_fill(int fd, uint64_t at, uint64_t end)
 {
@@ -152,8 +153,8 @@ static int shm_region_check_head(fl_shm *r, int fd)
 	    {-EPROTO, "the size of a pointer", word_size, sizeof(void *)},
 	    {-EPROTO, "the place of a lock's word", lock_word, fl__shm_word_offset()},
 	    /*
-	     * a lock's word has its owner's TID, and in two namespaces two threads can have the
-	     * same TID
+	     * a lock's word contains its owner's TID, and in two namespaces two threads can have
+	     * the same TID
 	     */
 	    {-EPROTO, "the PID namespace of the maker", (int64_t)maker, (int64_t)(maker && here ? here : maker)},
 	    {-EBADMSG, "the recorded size", (int64_t)total, (int64_t)r->total},

@@ -28,7 +28,7 @@ _Static_assert(sizeof(struct fl__shm_head) == 104, "struct fl__shm_head has no g
 #define FL__SHM_MAGIC UINT64_C(0x6d68732d6c66) /* "fl-shm" */
 #define FL__SHM_VERSION 1u
 
-/* A process's own handle. Its numbers are not read from the region again. */
+/* A process's private handle. Its numbers are not read from the region again. */
 struct fl_shm {
 	struct fl__shm_head *head;
 	uint64_t data, total; /* the offsets of the first unit, and of the end */
@@ -38,14 +38,14 @@ struct fl_shm {
 };
 
 /*
- * Makes a memfd of `size` bytes, which never shrinks or grows. Its memory is real, so no access
- * raises SIGBUS. Stores the descriptor in *fd, which is negative if there is none. Returns 0,
- * -ENOMEM, or another error of the system.
+ * Makes a memfd of `size` bytes, which never shrinks or grows. Its memory is allocated, so no
+ * access raises SIGBUS. Stores the descriptor, or a negative number, in *fd. Returns 0, -ENOMEM, or
+ * another error of the system.
  */
 int fl__shm_make(uint64_t size, int *fd);
 
 /*
- * Gives the file real memory from `at` to `end`. Returns 0, -ENOMEM, or another error of the
+ * Allocates the file's memory from `at` to `end`. Returns 0, -ENOMEM, or another error of the
  * system.
  */
 int fl__shm_fill(int fd, uint64_t at, uint64_t end);

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * The semaphore is one word: permits are in the low 31 bits, WAITERS is the top bit.
+ * The semaphore in shared memory is one word: permits are in the low 31 bits, WAITERS is the top
+ * bit.
  *
  *   field     meaning              changed by
  *   permits   free permits         an acquire: CAS, - 1; a release: CAS, + n
@@ -15,7 +16,7 @@
  *      began. A waiter sets WAITERS under the monitor, and sleeps only while the wait queue's
  *      `changes` has the value that it had then. A release clears WAITERS in its CAS, after it has
  *      incremented `changes` and woken all waiters. The CAS that sets WAITERS and the CAS that
- *      clears it are on one word, so one of them comes first, and the other sees it.
+ *      clears it change the same word, so one of them comes first, and the other sees it.
  *   3. The linearization points are the CAS of an acquire, and the CAS of a release.
  *
  * Kills. If a waiter is killed between its CAS to WAITERS and its sleep, one release takes the slow
@@ -44,7 +45,7 @@ static uint32_t shm_sem_permits(uint32_t word)
  */
 static bool shm_sem_try_acquire(fl_shm_sem *s, uint32_t n, uint32_t *seen)
 {
-	/* relaxed: a stale value only makes the CAS fail, or is a moment without permits */
+	/* relaxed: a stale value only makes the CAS fail, or shows a moment without permits */
 	*seen = fl__load_relaxed(&s->word_);
 	while (shm_sem_permits(*seen) > 0)
 		/*
@@ -142,8 +143,9 @@ int fl_shm_sem_release_n(fl_shm_sem *s, uint32_t n)
 	int rc = n == 0 ? 0 : -EAGAIN;
 	while (rc == -EAGAIN) {
 		/*
-		 * relaxed: the value was current at some moment. The CAS, or the section of the
-		 * monitor, checks it again, except for -EOVERFLOW, which is true of that moment.
+		 * relaxed: the value was current at some moment. The CAS, or the critical section
+		 * of the monitor, checks it again, except for -EOVERFLOW, which is true of that
+		 * moment.
 		 */
 		uint32_t seen = fl__load_relaxed(&s->word_);
 		if (n > FL_SHM_SEM_MAX - shm_sem_permits(seen))

@@ -1,4 +1,5 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
+/* The system calls of regions (shm_sys.h), and an estimate of the available memory. */
 #include "shm_sys.h"
 #include "core/base/sys.h"
 #include "core/os/cgroup.h"
@@ -12,7 +13,7 @@
 #include <unistd.h>
 
 /*
- * MFD_NOEXEC_SEAL says that the file cannot be executed. Linux 6.3 has it, and some systems
+ * MFD_NOEXEC_SEAL makes the file not executable. It exists since Linux 6.3, and some systems
  * require it.
  */
 enum { SHM_SYS_NOEXEC_SEAL = 8 };
@@ -82,17 +83,18 @@ static void shm_sys_unmap(void *memory, size_t size)
 static int shm_sys_keep(void *memory, size_t size)
 {
 	const int rc = fl__eperm_to_enosys(FL__SYS_RESULT(madvise(memory, size, MADV_DONTFORK)));
-	/* without it, children have the memory, too */
+	/* without it, children also have the memory */
 	return rc == -ENOSYS ? 0 : fl__eagain_to_enomem(rc);
 }
 
 /*
- * Estimates how much memory a region may have. If a file in memory is too large, the kernel kills
- * processes. The estimate only rejects absurd sizes. It counts page caches and swap as free.
+ * The functions below estimate how much memory a region may have, because the kernel kills
+ * processes if a file in memory is too large. The estimate counts page caches and swap as free, so
+ * it only rejects absurd sizes.
  */
 
 /*
- * Adds up the numbers of two names, in a file with lines "name number". Returns false if neither
+ * Adds up the numbers of two names in a file with lines "name number". Returns false if neither
  * name is there.
  */
 static bool shm_sys_read_sum(const char *path, const char *first, const char *second, uint64_t *sum)

@@ -14,7 +14,7 @@ struct fl__shm_sys {
 	int (*memory)(void); /* returns an empty memfd that can be sealed */
 	/* resize() and fill() return -EFBIG above RLIMIT_FSIZE. */
 	int (*resize)(int fd, uint64_t size);            /* makes a new file one hole */
-	int (*fill)(int fd, uint64_t at, uint64_t size); /* puts real memory in place of holes */
+	int (*fill)(int fd, uint64_t at, uint64_t size); /* allocates memory for holes */
 	int (*add_seals)(int fd, int seals);             /* adds F_SEAL_... bits */
 	/* returns the seals of the file, or -EINVAL if its file system has none */
 	int (*seals)(int fd);

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * A value of any size changes by one store. Its two copies lie behind the struct.
+ * A value of any size in shared memory, which changes by one store. Its two copies follow the
+ * struct.
  *
  *   field      meaning                                      written by
  *   lock_      the monitor of the threads that change       shm_lock.c
@@ -13,12 +14,12 @@
  * The linearization point of a set is its store of changes_. A set that is killed before this store
  * leaves the old value; the next set writes the other copy anew.
  *
- * A get takes no lock. So it does not wait for a stopped process, and it works on read-only memory.
- * A get reads changes_, then the copy, and then changes_ again. A set writes to that copy only
- * after another set has changed changes_. So if both reads are equal, the copy was whole: by the
+ * A get takes no lock, so it does not wait for a stopped process, and it works on read-only memory.
+ * It reads changes_, then the copy, and then changes_ again. A set writes to that copy only after
+ * another set has changed changes_. So if both reads are equal, the copy was whole, because by the
  * fences, a get that reads a word of a later set also reads the count before that set. (Boehm, Can
  * seqlocks get along with programming language memory models?, 2012.) The words are accessed by
- * relaxed atomics, since a get may read a word while a set writes it.
+ * relaxed atomics, because a get may read a word while a set writes it.
  */
 #include "core/base/atomic.h"
 #include "shm_lock.h"

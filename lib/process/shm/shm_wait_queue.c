@@ -16,43 +16,42 @@
  * If `waiting` is set without a waiter, the next change makes a wake that nobody needs.
  *
  * Rule
- *   1. The monitor guards `changes` and `waiting`, and orders the accesses of this file to them. So
- *      these accesses are relaxed. The kernel and the bridge compare `changes` without the monitor.
- *      That is only a hint, since a waiter that wakes enters the monitor before it looks.
+ *   1. The monitor guards `changes` and `waiting`, and orders this file's accesses to them, which
+ *      are therefore relaxed. The kernel and the bridge compare `changes` without the monitor, but
+ *      only as a hint, because a waiter that wakes enters the monitor before it looks.
  *
- * To avoid a crowd for one item, threads queue behind a robust lock, `head`. Only the owner of
- * `head` sleeps on `changes`. The owner hands `head` on when its wait ends: it has its item, or its
- * deadline has passed, or it got an error. If the owner dies, the kernel hands `head` on. (Leader
- * and followers: Schmidt et al., 2000.) A change that serves several waiters also wakes waiters
- * behind `head`, which attempt their operation and queue again. That is faster than if each owner
- * of `head` only handed it on, and it serves waiters that queue behind a stopped process. Where a
- * change concerns all waiters (`broadcast` of struct fl__shm_op), none of them queue, and all sleep
- * on `changes`.
+ * To avoid a crowd of waiters for one item, threads queue behind a robust lock, `head`. Only the
+ * owner of `head` sleeps on `changes`. It hands `head` on when its wait ends with an item, at its
+ * deadline, or with an error. If the owner dies, the kernel hands `head` on. (Leader and followers:
+ * Schmidt et al., 2000.) A change that serves several waiters also wakes waiters behind `head`,
+ * which attempt their operation and queue again. That is faster than if each owner of `head` only
+ * handed it on, and it serves waiters that queue behind a stopped process. If a change concerns all
+ * waiters (`broadcast` of struct fl__shm_op), none of them queue, and all sleep on `changes`.
  *
- * Waits with a token, waits of fibers, and waits in a wait-any cannot queue behind `head`. The
- * bridge sleeps on `changes` for them.
+ * Waits with a token, waits of fibers, and waits in a wait-any cannot queue behind `head`. Instead,
+ * the bridge sleeps on `changes` for them.
  *
- * Why in this order. A sleeper does not learn of a death; the kernel tells only the waiters of a
- * lock. If a thread committed and unlocked first, a kill before the wake would strand the sleepers.
- * In the order of the three steps, a woken waiter needs the monitor before it can look. So it sees
- * the commit, or it looks after the owner has died without one. A change must wake all waiters that
- * sleep on `changes`: if it woke one, the process of this waiter might be killed before it takes
- * the item.
+ * Why in this order. A sleeper does not learn of a death, because the kernel tells only the waiters
+ * of a lock. If a thread committed and unlocked first, a kill before the wake would strand the
+ * sleepers. In the order of the three steps, a woken waiter needs the monitor before it can look.
+ * So it sees the commit, or it looks after the owner has died without one. A change must wake all
+ * waiters that sleep on `changes`, because if it woke only one, that waiter's process might be
+ * killed before it takes the item.
  *
  * Commits. Under a monitor an operation takes effect by one store. An owner that died before the
  * store has done nothing, and one that died after it has done everything. So no type of this folder
  * has code to undo or to complete an operation of a dead process. An effect of two parts is packed
- * into one word, or is written beside the old parts and switched over by an index.
+ * into one word, or written beside the old parts and then selected by an index.
  *
  * Deadlines. Another process may change the awaited word again and again, so that each sleep ends
- * at once. Therefore a waiter looks at the clock after every sleep, and its wait ends at the
- * deadline all the same. A wait without a deadline may last for as long as the other process likes.
+ * at once. Therefore a waiter looks at the clock after every sleep, so that its wait ends at the
+ * deadline all the same. A wait without a deadline may last as long as the other process likes.
  *
  * Owners. A mutex tells its next owner once that the previous one died (-EOWNERDEAD). The mutex is
  * lost for good if the next owner unlocks it without fl_shm_mutex_recover(). The library does not
- * know who has a permit of a semaphore, or who has arrived at a barrier. A killed process does not
- * give its permit back. Use deadlines where that may happen. An item counts as delivered if a
- * process has committed its get and then died.
+ * know who holds a permit of a semaphore, or who has arrived at a barrier. A killed process does
+ * not give its permit back, so use deadlines where that may happen. An item counts as delivered if
+ * a process has committed its get and then died.
  */
 #include "shm_wait_queue.h"
 #include "core/base/atomic.h"
@@ -100,10 +99,7 @@ static int shm_wait_attempt(const struct fl__shm_op *op, fl_time deadline, uint3
 	return rc;
 }
 
-/*
- * Makes a last attempt after the end of a wait. Returns `error` where the attempt returns
- * -EAGAIN.
- */
+/* Makes a last attempt after the end of a wait. Returns `error` if the attempt returns -EAGAIN. */
 static int shm_wait_last_attempt(const struct fl__shm_op *op, int error)
 {
 	int rc = shm_wait_attempt(op, FL_NO_WAIT, NULL);
@@ -111,7 +107,7 @@ static int shm_wait_last_attempt(const struct fl__shm_op *op, int error)
 }
 
 /*
- * Sleeps on `changes` between the attempts. With `bridged` a bridge sleeps in the caller's place,
+ * Sleeps on `changes` between the attempts. With `bridged`, a bridge sleeps instead of the caller,
  * and `cancel` can end the wait. Another process may change the count again and again, so the
  * waiter looks at the clock after each sleep.
  */

@@ -1,4 +1,8 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
+/*
+ * The wait queue of a monitor in shared memory, and the operations that wait in it
+ * (shm_wait_queue.c).
+ */
 #pragma once
 
 #include "core/wait/lot.h"
@@ -57,7 +61,7 @@ struct fl__shm_op {
  * once. Returns the attempt's result, or
  *   -ETIMEDOUT  the deadline has passed; with FL__TRY, another thread was in the monitor for a
  *               millisecond
- *   -ECANCELED  the token, or the context's cancel scope, was requested
+ *   -ECANCELED  the token, or the context's cancel scope, was cancelled
  *   -EBADMSG    the word of a lock has an impossible value
  */
 FL_MUST_CHECK int fl__shm_await(const struct fl__shm_op *op, fl_time deadline, fl_cancel_token *cancel);
