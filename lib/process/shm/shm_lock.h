@@ -65,7 +65,7 @@ struct fl__shm_self {
 	/* 1 while a thread uses the record; other threads find a free record by this field only */
 	uint32_t taken;
 	uint32_t held; /* the number of elements of `holds` in use */
-	/* how many fibers of the thread wait for a lock that the thread owns (shm_context_lock.c) */
+	/* how many of the thread's fibers wait for a lock that it owns (shm_context_lock.c) */
 	uint32_t waiters;
 	uint16_t room; /* the number of elements that `holds` has */
 	bool has_back; /* true while `back` is linked; false while `held` is 0 */

@@ -1,4 +1,5 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
+/* Reads and compares rights, and reads and takes on settings (attributes.h). */
 #include "attributes.h"
 #include "../base/identity.h"
 #include "../base/process_sys.h"
@@ -152,8 +153,8 @@ static void attributes_add_namespaces(uint64_t *hash, int *rc)
 }
 
 /*
- * Adds the identity of the root directory. Its mount differs from one mount namespace to the next.
- * Older headers lack struct statx.
+ * Adds the identity of the root directory, whose mount differs between mount namespaces. Older
+ * headers lack struct statx.
  */
 static void attributes_add_root(uint64_t *hash)
 {
@@ -240,7 +241,7 @@ void fl__settings_read(struct fl__settings *s)
 	memset(s, 0, sizeof *s);
 	(void)fl__raw(SYS_sched_getaffinity, 0, sizeof s->cpus, (long)s->cpus, 0);
 	(void)fl__raw(SYS_sched_getattr, 0, (long)&s->schedule, sizeof s->schedule, 0);
-	/* since Linux 6.12 other policies have a slice here, which may change */
+	/* since Linux 6.12 other policies store a slice here, which may change */
 	if (s->schedule.policy != DEADLINE)
 		s->schedule.runtime = s->schedule.deadline = s->schedule.period = 0;
 	for (int i = 0; i < (int)FL__COUNT(s->limits); i++)

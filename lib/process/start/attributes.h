@@ -6,7 +6,7 @@
 
 /*
  * What a process of the fork server inherits from the caller; docs/decisions/fork-server-rights.md
- * has the reasons.
+ * gives the reasons.
  */
 
 /*
@@ -15,14 +15,14 @@
  */
 struct fl__rights {
 	/*
-	 * The parts that are read first. `ids` has users, groups, capabilities, securebits,
+	 * The parts that are read first. `ids` covers users, groups, capabilities, securebits,
 	 * no_new_privs, and session keyring.
 	 */
 	uint64_t ids;
 	uint64_t root;
 	uint64_t session; /* the session and the process group */
 	/*
-	 * The parts that are read second, from /proc except the NUMA policy. The first of them has
+	 * The parts that are read second, from /proc except the NUMA policy. `confinement` covers
 	 * seccomp filters, ambient and bounding capabilities, and the file system ids.
 	 */
 	uint64_t confinement;
@@ -31,8 +31,8 @@ struct fl__rights {
 };
 
 /*
- * The fork server takes these on before it forks. Limits are the exception: it only raises them,
- * and the child sets them.
+ * The fork server takes these on before it forks, except that it only raises limits, and the child
+ * sets them.
  */
 struct fl__settings {
 	uint64_t cpus[128]; /* the set of CPUs */
@@ -46,26 +46,26 @@ struct fl__settings {
 	struct {
 		uint64_t now, most; /* the soft and the hard limit */
 	} limits[16];
-	int32_t nice; /* it is also used beside a real-time policy */
+	int32_t nice; /* also used with a real-time policy */
 	int32_t io_priority;
 	int32_t timer_slack; /* ns */
 	int32_t personality;
 };
 
 /*
- * Reads the first part, without /proc, in some us. Returns 0; -ENOMEM; or -EAGAIN if another
+ * Reads the first part, without /proc, in a few us. Returns 0; -ENOMEM; or -EAGAIN if another
  * thread changed the groups.
  */
 int fl__rights_read_first(struct fl__rights *rights);
 
 /* The umask and the ignored signals. */
 struct fl__mask_and_ignored {
-	int32_t umask;    /* -1 if it is not known, since there is no /proc */
+	int32_t umask;    /* -1 if unknown, because there is no /proc */
 	uint64_t ignored; /* signal 1 is bit 0; the set is 0 without /proc */
 };
 
 /*
- * Reads the rest, in some 50 us. Returns 0, or an error of the system. Without /proc, equal rights
+ * Reads the rest, in about 50 us. Returns 0 or an error of the system. Without /proc, equal rights
  * may hide differences in namespaces (except the mount namespace), in seccomp filters, in ambient
  * and bounding capabilities, in the file system ids, and in the security label, the cgroup and
  * oom_score_adj.
@@ -73,7 +73,7 @@ struct fl__mask_and_ignored {
 int fl__rights_read_rest(struct fl__rights *rights, struct fl__mask_and_ignored *more);
 
 /*
- * For the thread of a pool: from now on, the calling thread reads its namespaces and its place only
+ * For a pool's thread: from now on, the calling thread reads its namespaces and its place only
  * once.
  */
 void fl__rights_fix_place(void);
@@ -82,16 +82,16 @@ int fl__rights_read(struct fl__rights *rights);
 
 bool fl__rights_begin_equal(const struct fl__rights *a, const struct fl__rights *b);
 
-/* Returns the first right that differs, as a sentence for the log, or NULL if there is none. */
+/* Returns a sentence for the log about the first right that differs, or NULL if there is none. */
 const char *fl__rights_difference(const struct fl__rights *fork_server, const struct fl__rights *caller);
 
 void fl__settings_read(struct fl__settings *settings);
 
 /*
- * Makes `wanted` the settings of this process. Limits are only raised. The hard limits are raised
- * so far that a child can set its limits; the soft limit of descriptors so far that this process
- * can hold what it passes on. Requires that the process has one thread. Returns 0, or an error of
- * the system. Stores in `*mine` what the process has then.
+ * Makes `wanted` the settings of this process. Limits are only raised: the hard limits far enough
+ * that a child can set its limits, and the soft limit of descriptors far enough that this process
+ * can hold what it passes on. Requires that the process has only one thread. Returns 0 or an error
+ * of the system. Stores the resulting settings in `*mine`.
  */
 int fl__settings_take_on(struct fl__settings *mine, const struct fl__settings *wanted);
 

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * `death_pipe_lock` guards the list of open pipes. Where the list changes, no child is made, so
- * that a child finds each inherited pipe.
+ * The list of open death pipes, which `death_pipe_lock` guards. While the list changes, no child is
+ * forked, so that a child finds each inherited pipe.
  */
 #include "death_pipe.h"
 #include "../base/process_sys.h"
@@ -58,7 +58,7 @@ void fl__death_pipe_keep(const struct fl__death_pipe *d)
 	fl__thread_data()->death_pipe = d;
 }
 
-/* Closes all inherited pipes but one, which fl__new_process_setup() closes later. */
+/* Closes all inherited pipes except one, which fl__new_process_setup() closes later. */
 static void death_pipe_make_anew(void)
 {
 	fl_mutex_init(&death_pipe_lock);

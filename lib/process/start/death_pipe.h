@@ -4,8 +4,8 @@
 #include <stdbool.h>
 
 /*
- * A death pipe ends a child when this process ends, SIGKILL included
- * (docs/decisions/daemon-death-pipe.md). This process alone keeps both ends open.
+ * A death pipe ends a child when this process ends, even by SIGKILL
+ * (docs/decisions/daemon-death-pipe.md). Only this process keeps both ends open.
  */
 struct fl__death_pipe {
 	int ends[2];
@@ -23,7 +23,7 @@ int fl__death_pipe_open(struct fl__death_pipe *d);
 void fl__death_pipe_close(struct fl__death_pipe *d);
 
 /*
- * From now on, a child that this thread forks keeps `d` open, for fl__new_process_setup(), and no
- * other death pipe. If `d` is NULL, the child keeps none.
+ * From now on, a child that this thread forks keeps only the death pipe `d` open, for
+ * fl__new_process_setup(), or none if `d` is NULL.
  */
 void fl__death_pipe_keep(const struct fl__death_pipe *d);

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * The method FL_PROCESS_FORK, which forks this process. This file also decides whether the process
+ * The method FL_PROCESS_FORK, which forks this process. This file also checks whether the process
  * may fork.
  */
 #include "../base/fd_watcher.h"
@@ -23,7 +23,7 @@ int fl__process_may_fork(const char **problem)
 		*problem = "the threads of this process cannot be counted: is /proc mounted?";
 		if (threads < 0)
 			return threads;
-		/* the watcher does not count: a forked child initializes its lock */
+		/* the watcher does not count, because a forked child initializes its lock again */
 		others = threads - 1 - (int)fl__fd_watcher_threads();
 		if (others == 0 || look == LOOKS)
 			break;
@@ -49,7 +49,7 @@ int fl__process_fork(int *pidfd)
 	return pid;
 }
 
-/* Called in the child. It replies over `socket` when all is set up. */
+/* Called in the child. Replies over `socket` when everything is set up. */
 static _Noreturn void fork_run_task(const struct fl__start *start, int socket)
 {
 	struct fl__request request = {.type = start->config->task,

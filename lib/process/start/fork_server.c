@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * This file has the parent's side of the fork server: it makes the fork server, sends it requests,
- * and ends it. "How a process starts" in lib/process/README.md has the reasons.
+ * The parent's side of the fork server: makes the fork server, sends it requests, and ends it. "How
+ * a process starts" in lib/process/README.md gives the reasons.
  *
  * There is at most one fork server. `fork_server_lock` guards its record, `fork_server`:
  *
@@ -18,17 +18,17 @@
  * The fork server ends with this process, or with this copy of the library. It ends earlier in two
  * cases:
  *   1. It ends if a caller needs a fork server with other rights, or if the fork server may not
- *      take on the caller's settings. It stays, and the start fails, in three cases, since a second
+ *      take on the caller's settings. In three cases it stays and the start fails, because a second
  *      fork server is never made. First, its processes need it as long as they have handles
  *      (`processes`); each worker of a process executor has a handle. Second, starts in progress
  *      (`starts`) need it: the caller waits for their ends, and fails only if its deadline passes
  *      before. Third, this program cannot be executed again, so that no other fork server can be
  *      made.
  *   2. It ends with the last process executor and the last handle, if this process gets orphans, as
- *      the first process of a PID namespace or as a subreaper. The fork server is an orphan, so it
- *      is then a child of this process, and a wait() for all children would wait for it. It is
- *      reaped before that last free returns. A preloaded fork server stays, since no other could
- *      take its place.
+ *      the first process of a PID namespace or as a subreaper. Because the fork server is an
+ *      orphan, it is then a child of this process, and a wait() for all children would wait for it.
+ *      It is reaped before that last free returns. A preloaded fork server stays, because no other
+ *      could replace it.
  *
  * A start sends its request before it compares all rights. The new process waits for the go-ahead,
  * which the start gives if all rights are equal. Otherwise the start closes the channel.
@@ -64,7 +64,7 @@ struct fork_server {
 };
 
 static fl_mutex fork_server_lock = FL_MUTEX_INIT;
-/* signalled when `fork_server_makes` is cleared, and when `senders` or `starts` falls */
+/* signalled when `fork_server_makes` is cleared, and when `senders` or `starts` decreases */
 static fl_cond fork_server_changed = FL_COND_INIT;
 static bool fork_server_makes;
 static unsigned fork_server_pools; /* the number of process executors */
@@ -73,9 +73,9 @@ static struct fl__death_pipe fork_server_death_pipe;
 static const char fork_server_silent[] = "no answer from the fork server: is it stopped?";
 
 /*
- * Returns whether the fork server was executed, runs, and is a child of this process, which gets
- * orphans. That is asked when it matters, not when the fork server begins: its first parent may
- * still exist then. Reaps the fork server if it has ended.
+ * Returns whether the fork server was executed, runs, and is a child of this process, because this
+ * process gets orphans. Called when that matters, not when the fork server begins, because then its
+ * first parent may still exist. Reaps the fork server if it has ended.
  */
 static bool fork_server_is_child(void)
 {
@@ -89,12 +89,12 @@ static void fork_server_await_end(void)
 }
 
 /*
- * Ends the fork server. The caller holds the lock, and no start uses the socket. A child first gets
- * time to end by itself, also if it is stopped: it then reaps its daemons, which would otherwise
- * become zombies of this process. The kill is not permitted if this process has dropped its
- * privileges; then the end of the socket or of the death pipe ends the fork server. The function
- * blocks the thread, also if a fiber calls it: no other fiber of the thread may wait for the lock
- * while this one holds it.
+ * Ends the fork server. The caller holds the lock, and no start uses the socket. If the fork server
+ * is a child, even a stopped one, it first gets time to end by itself, because it then reaps its
+ * daemons, which would otherwise become zombies of this process. If this process has dropped its
+ * privileges, the kill is not permitted, and the closed socket or death pipe ends the fork server.
+ * Blocks the thread even if a fiber calls it, because no other fiber of the thread may wait for the
+ * lock while this one holds it.
  */
 static void fork_server_kill(void)
 {
@@ -109,7 +109,7 @@ static void fork_server_kill(void)
 	(void)fl__process_sys.signal(fork_server.pidfd, SIGKILL);
 	if (!child)
 		fork_server_await_end();
-	/* a preloaded fork server may be a child, too */
+	/* a preloaded fork server may also be a child */
 	(void)fl__process_reap(fork_server.pidfd, NULL, child);
 	fl__fd_close(fork_server.pidfd);
 	fork_server = (struct fork_server){0};
@@ -117,8 +117,8 @@ static void fork_server_kill(void)
 
 /*
  * Waits while a start makes a fork server, and ends a dead one. The caller holds the lock; the
- * function unlocks while it waits. Returns 0, or -ETIMEDOUT: the start that it waits for may belong
- * to a fiber which cannot run before the caller returns.
+ * function unlocks while it waits. Returns 0, or -ETIMEDOUT, because the start that it waits for
+ * may belong to a fiber that cannot run before the caller returns.
  */
 static int fork_server_begin(fl_time deadline)
 {
@@ -136,10 +136,7 @@ static int fork_server_begin(fl_time deadline)
 	return rc;
 }
 
-/*
- * Where this process gets orphans, ends a fork server that nothing uses. The caller holds the
- * lock.
- */
+/* If this process gets orphans, ends a fork server that nothing uses. The caller holds the lock. */
 static void fork_server_settle(void)
 {
 	if (fork_server.number && fork_server.starts == 0 && fork_server.processes == 0 && fork_server_pools == 0 &&
@@ -162,8 +159,8 @@ static unsigned fork_server_end(void)
 }
 
 /*
- * Returns a text about a system call that is denied, or NULL. A fork server that lacks one of these
- * calls could not tell the parent why. The arguments are invalid, so the calls do nothing.
+ * Returns a text about a denied system call, or NULL. A fork server that lacks one of these calls
+ * could not tell the parent why. Because the arguments are invalid, the calls do nothing.
  */
 static const char *fork_server_find_denied_call(void)
 {
@@ -231,9 +228,9 @@ static bool fork_server_is_needed(void)
 }
 
 /*
- * Ends the fork server of this number, which cannot serve a caller. The caller holds the lock; the
- * function unlocks while it waits. Returns false if the fork server stays, since something needs it
- * or no other can be made.
+ * Ends the fork server with this number, which cannot serve a caller. The caller holds the lock;
+ * the function unlocks while it waits. Returns false if the fork server stays, because something
+ * needs it or no other can be made.
  */
 static bool fork_server_retire(uint64_t number, fl_time deadline)
 {
@@ -272,8 +269,8 @@ static int fork_server_read_rest(struct fork_server_caller *c)
 
 /*
  * Finds a fork server for `c`. The caller holds the lock; the function unlocks while it waits.
- * After a result of 0 there is no fork server, or one that has the rights of `c`, as far as they
- * are known.
+ * After a result of 0 there is no fork server, or one with the rights of `c`, as far as these are
+ * known.
  */
 static int fork_server_find(struct fork_server_caller *c)
 {
@@ -316,10 +313,7 @@ static int fork_server_get(struct fork_server_caller *c)
 	return rc;
 }
 
-/*
- * Notes the end of a send, whose result is `rc`. After an error the start is no longer in
- * progress.
- */
+/* Called after a send with the result `rc`. After an error the start is no longer in progress. */
 static void fork_server_sent(int rc)
 {
 	FL__HELD(&fork_server_lock);
@@ -331,8 +325,8 @@ static void fork_server_sent(int rc)
 }
 
 /*
- * Ends a start whose request was sent. `made` says that it made a process. Returns true if the fork
- * server may not take on the caller's settings, and another one may.
+ * Ends a start whose request was sent. `made` says whether it made a process. Returns true if the
+ * fork server may not take on the caller's settings, but a new one may.
  */
 static bool fork_server_end_start(const struct fork_server_caller *c, bool made)
 {
@@ -362,10 +356,10 @@ int fl__fork_server_pid(void)
 }
 
 /*
- * Gives up a start after an error `rc`. If a reply is unread in the channel, its process is killed
+ * Gives up a start after an error `rc`. If an unread reply is in the channel, its process is killed
  * here. If no reply was sent yet, the fork server cannot send it, and kills the process. If the
- * reply was read without the pidfd, for lack of a free descriptor, its process is killed by pid: it
- * has just been made, so no other process has its number.
+ * reply was read without the pidfd, for lack of a free descriptor, its process is killed by pid,
+ * which is safe because it has just been made, so that no other process can have its number.
  */
 static void fork_server_give_up(int channel, struct fl__start *start, int rc)
 {
@@ -384,8 +378,8 @@ static void fork_server_give_up(int channel, struct fl__start *start, int rc)
 }
 
 /*
- * Sends the request. If the fork server has died (-EPIPE), it tries once more. After a result of
- * 0, the caller must call fork_server_end_start().
+ * Sends the request. If the fork server has died (-EPIPE), tries once more. After a result of 0,
+ * the caller must call fork_server_end_start().
  */
 static int fork_server_send_request(struct fork_server_caller *c, int channel)
 {
@@ -414,7 +408,7 @@ static int fork_server_receive_reply(struct fork_server_caller *c, int channel)
 		return rc;
 	start->problem = "the process cannot be told to begin";
 	rc = fl__packet_send(channel, &go, sizeof go, NULL, 0, FL_NO_WAIT);
-	/* -EPIPE says that the process has died, which a join will tell */
+	/* -EPIPE: the process has died, which a join will report */
 	return rc == -EPIPE ? 0 : rc;
 }
 
@@ -463,7 +457,7 @@ static int fork_server_start(struct fl__start *start)
 	bool again = rc == 0;
 	start->settings = &settings;
 	for (int tries = 0; again && tries < TRIES; tries++) {
-		/* read again, since what a new fork server inherits may have changed */
+		/* read again, because what a new fork server inherits may have changed */
 		fl__settings_read(&settings);
 		rc = fork_server_try(&caller, &again);
 	}
@@ -472,10 +466,10 @@ static int fork_server_start(struct fl__start *start)
 }
 
 /*
- * Looks whether the process has ended. It only peeks at the report, since the channel is the
+ * Checks whether the process has ended. Only peeks at the report, because the channel is the
  * sentinel, and must stay readable. If there is no memory to receive the report, the pidfd says
- * whether the process has ended. A caller that waited for that memory would find the sentinel
- * readable each time, and spin.
+ * whether the process has ended, because a caller that waited for that memory would find the
+ * sentinel readable each time, and spin.
  */
 static int fork_server_look(struct fl__child *child, fl_process_status *status)
 {

@@ -1,14 +1,15 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * The fork server's own process. Its loop makes processes for its parent, and reports their ends.
+ * The fork server itself: its loop makes processes for its parent, and reports their ends.
  *
- * It has one thread, which blocks all signals except those of faults. It ends when its parent ends,
- * or closes the socket. The death pipe kills an executed fork server even if it is stopped at that
- * time. When the fork server ends, the kernel kills the daemons, since its one thread made them.
- * Over a child's channel the fork server replies to the request, and reports the child's end.
+ * The process has one thread, which blocks all signals except those of faults. It ends when its
+ * parent ends or closes the socket. The death pipe kills an executed fork server even if it is
+ * stopped at that time. When the fork server ends, the kernel kills the daemons, because its only
+ * thread made them. Over a child's channel the fork server replies to the request, and reports the
+ * child's end.
  *
  * After a program has dropped its privileges, it still has the socket of a fork server that
- * something needs. So the fork server refuses each request of another user (SO_PASSCRED).
+ * something needs. Therefore the fork server refuses each request of another user (SO_PASSCRED).
  */
 #include "../base/packet.h"
 #include "../base/process_sys.h"
@@ -40,7 +41,7 @@ struct fork_server_loop {
 	 * number
 	 */
 	int spare;
-	struct fork_server_child *children; /* the latest is the first in the list */
+	struct fork_server_child *children; /* the newest is the first in the list */
 	struct fl__settings settings;       /* the settings of this process */
 	uint32_t user;                      /* the user of the parent when it made this process */
 	uint64_t blocked;                   /* in a child: the signals that its task is to block */
@@ -58,7 +59,10 @@ static void fork_server_reap(void)
 		if (!c)
 			continue;
 		const struct fl__end_report last = {FL__MAGIC_END, status.code, status.signal};
-		/* The channel has space, since only the reply came before. -EPIPE does no harm. */
+		/*
+		 * The channel has space, because only the reply was sent before. -EPIPE does no
+		 * harm.
+		 */
 		if (c->channel >= 0)
 			(void)!fl__packet_send(c->channel, &last, sizeof last, NULL, 0, FL_NO_WAIT);
 		fl__fd_close(c->channel);
@@ -70,18 +74,15 @@ static void fork_server_reap(void)
 static _Noreturn void fork_server_exit(void)
 {
 	FL__EACH (struct fork_server_child, c, fork_server_loop.children) {
-		/*
-		 * not reaped yet, so the pid is still the child's, and its number still the
-		 * group's
-		 */
+		/* not reaped yet, so the pid still belongs to the child and its group */
 		if (c->daemon && c->group)
 			(void)kill(-c->pid, SIGKILL);
 		if (c->daemon && kill(c->pid, SIGKILL) == 0)
 			(void)fl__process_reap_by_pid(&c->pid, NULL, true);
 	}
 	/*
-	 * reaps the other children that have ended, which would be zombies of the process that
-	 * inherits them
+	 * reaps the other children that have ended, which would otherwise be zombies of the process
+	 * that inherits them
 	 */
 	fork_server_reap();
 	_exit(0);
@@ -99,8 +100,8 @@ static int fork_server_check_fd_limit(const int *fds, unsigned n_fds, const stru
 }
 
 /*
- * Called in the child. It makes system calls only. If it called functions of libraries, each new
- * process would have to look them up (lazy binding).
+ * Called in the child. Makes only system calls, because each new process would have to look up
+ * functions of libraries (lazy binding).
  */
 static void fork_server_await_go(int channel, int rc)
 {
@@ -132,7 +133,7 @@ static _Noreturn void fork_server_run_child(struct fl__request *request, int for
 	fl__new_process_run_task(request, fork_server_await_go);
 }
 
-/* Leaves the directory, since a user may want to remove or unmount it. */
+/* Leaves the directory, because a user may want to remove or unmount it. */
 static void fork_server_leave_directory(void)
 {
 	(void)!chdir("/");
@@ -146,7 +147,7 @@ static int fork_server_make_process(struct fl__request *request, struct fl__star
 {
 	int fork_server_pid = getpid();
 	if (fork_server_loop.parent_fd == -ENOSYS)
-		/* a child would get no pidfd either, and a failed start must run no task */
+		/* a child would not get a pidfd either, and a failed start must not run a task */
 		return -ENOSYS;
 	struct fork_server_child *c = fl__alloc(1, sizeof *c);
 	int rc = !c ? -ENOMEM : request->setup.cwd < 0 ? 0 : fl__raw(SYS_fchdir, request->setup.cwd, 0, 0, 0);
@@ -243,8 +244,8 @@ _Noreturn void fl__fork_server_serve(int parent)
 	fl__settings_read(&fork_server_loop.settings);
 	fork_server_loop.user = getuid();
 	/*
-	 * a fork server without signals would reap no child, so it ends; the next start makes
-	 * another
+	 * a fork server without signals could not reap children, so it ends; the next start makes
+	 * another one
 	 */
 	if (fork_server_loop.signals < 0)
 		fork_server_exit();

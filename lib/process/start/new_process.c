@@ -1,4 +1,5 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
+/* What happens in a new process: the setup by system calls only, and then the run of its task. */
 #include "new_process.h"
 #include "../base/memfd.h"
 #include "../base/packet.h"
@@ -19,8 +20,8 @@
 
 /*
  * Makes the kernel kill this process when an end of the death pipe is closed. If the parent has
- * ended before, the close of this process's copies kills this process. The kernel refuses SIGKILL
- * from a descriptor to the first process of a PID namespace.
+ * already ended, closing this process's copies kills this process. The kernel refuses SIGKILL from
+ * a descriptor to the first process of a PID namespace.
  */
 FL__RAW static int new_process_watch_death_pipe(const struct fl__death_pipe *d)
 {
@@ -38,7 +39,7 @@ FL__RAW static int new_process_watch_death_pipe(const struct fl__death_pipe *d)
 
 /*
  * Makes this process die with its parent, and exits if the parent has ended meanwhile. The pid 0
- * stands for a parent outside of the PID namespace, which lives.
+ * means a living parent outside the PID namespace.
  */
 FL__RAW static int new_process_die_with(int parent)
 {
@@ -50,7 +51,7 @@ FL__RAW static int new_process_die_with(int parent)
 	return rc;
 }
 
-/* Moves a descriptor up, since new_process_place_fd() must overwrite no descriptor in use. */
+/* Moves a descriptor up, because new_process_place_fd() must not overwrite a descriptor in use. */
 FL__RAW static int new_process_move_fd_up(int *fd, unsigned floor)
 {
 	if (*fd < 0)
@@ -97,7 +98,7 @@ FL__RAW static long new_process_read_number(const char *name)
 	return number;
 }
 
-/* The kernel's struct linux_dirent64, which no header of musl has. */
+/* The kernel's struct linux_dirent64, which musl's headers lack. */
 struct new_process_entry {
 	uint64_t inode;
 	int64_t next;
@@ -150,9 +151,9 @@ FL__RAW static int new_process_close_range(long first, long last)
 }
 
 /*
- * An emulator or a seccomp filter may lack close_range(). Then the time is in proportion to the
- * number of open descriptors. Only without /proc is it in proportion to their limit, or if no
- * descriptor is free for the folder, and then all below the limit are open.
+ * An emulator or a seccomp filter may lack close_range(). Then the time is proportional to the
+ * number of open descriptors. It is proportional to their limit only without /proc, or if no
+ * descriptor is free for the folder; but then all below the limit are open.
  */
 FL__RAW static void new_process_close_others(const struct fl__setup *setup)
 {
@@ -191,8 +192,8 @@ FL__RAW static uint64_t new_process_line(const char *start)
 }
 
 /*
- * Reads both sets from /proc, since 64 system calls, one for each signal, cost some virtual
- * machines 60 us. Returns false without /proc, or if it lacks the lines.
+ * Reads both sets from /proc, because 64 system calls, one for each signal, take 60 us on some
+ * virtual machines. Returns false without /proc, or if it lacks the lines.
  */
 FL__RAW static bool new_process_read_actions(struct new_process_actions *actions)
 {
@@ -350,7 +351,7 @@ static void new_process_print_failure(const fl_task_type *type, int error, const
 }
 
 /*
- * Called when a task's function ends the thread. Without this, the process would live on, or
+ * Called when a task's function ends the thread, because otherwise the process would live on, or
  * exit with 0.
  */
 static void new_process_exits(void *type)

@@ -36,12 +36,12 @@ struct fl__setup {
 	int fds[FL__SETUP_FDS]; /* descriptors 0, 1, 2, ...; -1 for one that is closed */
 	unsigned n_fds;         /* at least FL__STREAMS */
 	bool through_exec;      /* the descriptors from 3 on survive an exec */
-	/* keeps the handlers of fault signals, and of the C library's own signals */
+	/* keeps the handlers of fault signals and of the C library's own signals */
 	bool keep_handlers;
 	bool stay_blocked; /* all signals except those of faults stay blocked */
 	/* the parent has called fl__new_process_reset_signals() */
 	bool has_defaults;
-	bool keep_ignored; /* the ignored signals stay as they are; `signals.ignored` is not used */
+	bool keep_ignored; /* the ignored signals do not change; `signals.ignored` is not used */
 	bool group;        /* the process leads a process group */
 	int cwd;           /* the new directory, or -1 for the same */
 	/* the process dies with this parent, which has one thread; 0 for none */
@@ -57,16 +57,16 @@ struct fl__setup {
  * Called in the new process, with all signals blocked, perhaps except those of faults. Closes all
  * descriptors that `setup` does not name, resets the handlers, and ignores and blocks the signals
  * of `setup->signals`; with `stay_blocked` the mask does not change, except that signals of faults
- * are unblocked. If the process with which the new process shall die has ended, the new process
- * ends. The function makes system calls only, since another thread of the parent may have locked
- * the C library. Returns 0; or -ENOTSUP if a death pipe cannot end the first process of a PID
+ * are unblocked. If the process with which the new process shall die has already ended, ends the
+ * new process. Makes only system calls, because another thread of the parent may have locked the C
+ * library. Returns 0; or -ENOTSUP, because a death pipe cannot end the first process of a PID
  * namespace; or another errno.
  */
 int fl__new_process_setup(struct fl__setup *setup);
 
 /*
- * Called in a fork server. Calls functions of the C library that the run of a task calls, so that
- * no process must look them up (lazy binding).
+ * Called in a fork server. Calls functions of the C library that running a task calls, so that no
+ * process need look them up (lazy binding).
  */
 void fl__new_process_rehearse(void);
 
@@ -75,16 +75,16 @@ void fl__new_process_reset_signals(const struct fl__setup *setup);
 struct fl__request;
 
 /*
- * Runs the task. First it calls `ready`, whose `rc` is 0 when all is set up, or an error, after
- * which the task does not run; `fd` is the `keep` of `setup`.
+ * Runs the task. First calls `ready`. Its `rc` is 0 if everything is set up, or an error, after
+ * which the task does not run; its `fd` is the `keep` of `setup`.
  */
 _Noreturn void fl__new_process_run_task(struct fl__request *request, void (*ready)(int fd, int rc));
 
 /*
  * Flushes all stdio streams before an end or a fork. Gives up after a second if another thread
- * keeps stdin, stdout or stderr locked, where fflush(NULL) would wait. What the streams hold is
- * then lost at an end, and copied by a fork. As long as another thread keeps another stream locked,
- * the function waits.
+ * keeps stdin, stdout or stderr locked, where fflush(NULL) would wait. Then the contents of the
+ * streams are lost at an end, and copied by a fork. As long as another thread keeps another stream
+ * locked, the function waits.
  */
 void fl__flush_streams(void);
 

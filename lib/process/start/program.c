@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-/* Starts a program, by an exec in a child that shares this process's memory until then. */
+/* Starts a program by an exec in a child, which shares this process's memory until then. */
 #include "../base/process_sys.h"
 #include "core/base/sys.h"
 #include "spawn.h"
@@ -13,8 +13,8 @@
 extern char **environ;
 
 /*
- * Returns the paths to try, and their text, in one allocation, or NULL. An empty folder in PATH
- * stands for the current directory of the new process.
+ * Returns the paths to try and their text in one allocation, or NULL. An empty folder in PATH means
+ * the current directory of the new process.
  */
 static const char **program_find_paths(const char *program)
 {
@@ -38,9 +38,9 @@ static const char **program_find_paths(const char *program)
 }
 
 /*
- * Sets the text about the failed start. If the error is -ENOENT, and one of the files exists, the
- * text says that perhaps the interpreter of this file is missing: exec returns -ENOENT for that,
- * too.
+ * Sets the text about the failed start. If the error is -ENOENT although one of the files exists,
+ * the text says that perhaps the interpreter of this file is missing, because exec also returns
+ * -ENOENT for that.
  */
 static void program_explain(struct fl__start *start, const char *const *paths, int rc)
 {

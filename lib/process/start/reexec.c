@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * This file starts this program again: by an exec, or, for fl_process_preload(), by a fork. After
- * an exec, fl_process_main() makes the new process a fork server or the process of one task.
+ * Starts this program again: by an exec or, for fl_process_preload(), by a fork. After an exec,
+ * fl_process_main() makes the new process a fork server or the process of one task.
  * docs/decisions/fork-server-orphan.md says why a fork server is an orphan.
  */
 #include "reexec.h"
@@ -151,7 +151,7 @@ static int reexec_spawn(struct fl__reexec *x, int socket)
 	    .paths = paths, .argv = argv, .env = env, .orphan = x->role == FL__REEXEC_FORK_SERVER};
 	int rc = reexec_setup(&spawn.setup, socket);
 	if (rc == 0) {
-		/* a copy, since the child changes fds[0] in shared memory */
+		/* a copy, because the child changes fds[0] in shared memory */
 		int null = spawn.setup.fds[0];
 		spawn.setup.death_pipe = x->death_pipe;
 		rc = fl__spawn(&spawn);
@@ -174,7 +174,7 @@ static bool reexec_is_from(int parent)
 static _Noreturn void reexec_serve(char role, int parent)
 {
 	(void)fl__signals_block(false);
-	/* If the parent is not known, or does not live, it would be worse to run the program. */
+	/* If the parent is unknown or dead, exiting is better than running the program. */
 	if (!reexec_is_from(parent) || fcntl(FL__REEXEC_SOCKET, F_SETFD, FD_CLOEXEC) != 0 ||
 	    reexec_send_hello(FL__REEXEC_SOCKET) != 0)
 		_exit(127);
@@ -198,9 +198,9 @@ static _Noreturn void reexec_fork_again(int socket, int parent)
 }
 
 /*
- * Takes the blocked SIGCHLD of the reaped child `pid`. Gives it back if it is another child's
- * signal, or was merged with one. Looks for the other child after the take, since a signal that
- * comes later stays pending.
+ * Removes the pending SIGCHLD of the reaped child `pid`, which is blocked. Queues it again if it is
+ * another child's signal, or was merged with one. Looks for the other child only after the removal,
+ * because a signal that comes later stays pending.
  */
 static void reexec_discard_signal(int pid)
 {
@@ -267,8 +267,8 @@ int fl__reexec_start(struct fl__reexec *x)
 	if (rc != 0)
 		return rc;
 	x->socket = sockets[0];
-	/* the kernel says which user has sent a packet */
-	/* fails only in a sandbox; then a fork server refuses each request */
+	/* makes the kernel say which user has sent a packet */
+	/* fails only in a sandbox, where a fork server then refuses each request */
 	(void)fl__net_sys.set_option(sockets[1], SOL_SOCKET, SO_PASSCRED, 1);
 	x->problem = "getsockopt() is forbidden, by which the new process finds its socket";
 	rc = fl__net_sys.get_option(sockets[1], SOL_SOCKET, SO_TYPE, &(int){0}) == 0 ? 0 : -ENOTSUP;
@@ -325,9 +325,9 @@ const struct fl__start_method fl__start_exec = {
 void (*fl__main_hook)(int argc, char **argv);
 static bool reexec_main_was_called;
 /*
- * True if the marker was there, but its socket was not, so that fl_process_main() has returned and
- * main() goes on. Perhaps a constructor of this program has closed the socket. Then this process
- * was started to serve, and if it could start a process in turn, the starts would never end.
+ * True if fl_process_main() found the marker without its socket, and so returned to main(). Perhaps
+ * a constructor of this program has closed the socket. Then this process was started to serve, and
+ * if it could start a process in turn, the starts would never end.
  */
 static bool reexec_lost_socket;
 
@@ -361,8 +361,8 @@ bool fl__has_left_pid_namespace(void)
 }
 
 /*
- * Returns what an execution of this program lacks, as a text to follow "needs", or NULL if it
- * lacks nothing.
+ * Returns what is missing to execute this program again, as a text to follow "needs", or NULL if
+ * nothing is missing.
  */
 static const char *reexec_missing(void)
 {
@@ -379,8 +379,8 @@ static const char *reexec_missing(void)
 	if (fl__has_left_pid_namespace())
 		return "a thread that has not left the PID namespace of its process (unshare(), setns())";
 	/*
-	 * When the main thread has ended, this process has no /proc/self/exe any more, but a new
-	 * process has one.
+	 * After the main thread has ended, this process has no /proc/self/exe, but a new process
+	 * has one.
 	 */
 	return fl__file_exists(AT_FDCWD, fl__process_sys.program) || fl__main_thread_has_ended()
 	           ? NULL
@@ -396,7 +396,7 @@ int fl__reexec_check(const char *method, const char *or_else)
 }
 
 /*
- * The program's user may have set the variable, so the socket is checked. Where the kernel does not
+ * The program's user may have set the variable, so the socket is checked. If the kernel does not
  * tell what the descriptor is, main() must not run.
  */
 static bool reexec_has_socket(void)
@@ -409,9 +409,9 @@ static bool reexec_has_socket(void)
 }
 
 /*
- * Called in a program that gets rights by its execution. Its parent may be a user without these
- * rights, so it serves no parent. It does not return to main() either, which would start the next
- * process.
+ * Called in a program that gets rights when it is executed. Its parent's user may lack these
+ * rights, so it does not serve the parent. It does not return to main() either, which would start
+ * the next process.
  */
 static _Noreturn void reexec_refuse(void)
 {
@@ -429,7 +429,7 @@ void fl_process_main(int argc, char **argv)
 	struct fl__copy_place copy = {NULL, 0};
 	const bool marked = getenv(FL__REEXEC_VARIABLE) != NULL;
 	if (marked && reexec_has_socket()) {
-		/* the result is NULL if the program has more rights than its user */
+		/* returns NULL if the program has more rights than its user */
 		const char *marker = secure_getenv(FL__REEXEC_VARIABLE);
 		if (!marker)
 			reexec_refuse();
@@ -437,8 +437,8 @@ void fl_process_main(int argc, char **argv)
 		(void)sscanf(marker, "%c:%9d:%zx:%n", &role, &parent, &copy.offset, &length);
 		copy.file = marker + length;
 		/*
-		 * fl_process_main() of the copy that is named will serve. If no copy is at that
-		 * place, this one serves: main() must not run a second time.
+		 * fl_process_main() of the named copy will serve. If no copy is at that place, this
+		 * one serves, because main() must not run a second time.
 		 */
 		if (dl_iterate_phdr(fl__copy_find, &copy))
 			return;

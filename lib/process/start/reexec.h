@@ -27,13 +27,13 @@ bool fl__has_left_pid_namespace(void);
 struct fl__reexec {
 	enum fl__reexec_role role; /* a fork server is an orphan */
 	/*
-	 * An executed process dies by this pipe, which the caller closes after an error. NULL
-	 * for none.
+	 * An executed process dies by this pipe, which the caller closes after an error. NULL for
+	 * none.
 	 */
 	const struct fl__death_pipe *death_pipe;
 	/*
-	 * If it is not NULL, the start returns -EAGAIN when the calling thread's rights have
-	 * changed from these.
+	 * NULL, or the rights of the calling thread; the start returns -EAGAIN if these have
+	 * changed.
 	 */
 	const struct fl__rights *rights;
 	fl_time deadline;
@@ -45,6 +45,6 @@ struct fl__reexec {
 
 /*
  * Executes this program, or forks it (FL__REEXEC_PRELOADED), and checks the hello. Returns 0 or a
- * negative errno. After an error the new process is killed, or ends with its socket.
+ * negative errno. After an error the new process is killed, or ends because its socket is closed.
  */
 int fl__reexec_start(struct fl__reexec *x);

@@ -1,4 +1,5 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
+/* Requests to run a task in a process, and their replies (request.h). */
 #include "request.h"
 #include "../base/memfd.h"
 #include "../base/packet.h"

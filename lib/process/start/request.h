@@ -29,9 +29,9 @@ struct fl__go {
  * index.
  *
  * The descriptors come in this order: the new process's channel, if the request goes to a fork
- * server; its directory, unless it stays where it is; its open streams; the descriptors that are
- * passed on; and the argument, if it is too large for the packet. A request to a fork server has
- * the calling thread's settings.
+ * server; its directory, unless it keeps the directory; its open streams; the descriptors that are
+ * passed on; and the argument, if it is too large for the packet. A request to a fork server
+ * contains the calling thread's settings.
  */
 enum {
 	FL__REQUEST_DAEMON = 1,
@@ -55,7 +55,7 @@ struct fl__request {
 	const fl_task_type *type;
 	const char *name;
 	const void *arg; /* not aligned; valid while the request's bytes are */
-	int memory;      /* a memfd in place of `arg`, or -1 */
+	int memory;      /* a memfd instead of `arg`, or -1 */
 	bool daemon;
 	int channel;
 	struct fl__setup setup;
@@ -77,7 +77,7 @@ struct fl__start_reply {
 };
 
 /*
- * Reads a request. The caller closes `fds`, also after an error. Returns
+ * Reads a request. The caller closes `fds`, even after an error. Returns
  *   0
  *   -EBADMSG         the bytes are not a request
  *   -EMFILE          there are too few descriptors, or too many

@@ -1,24 +1,24 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
  * Starts a process by clone() and exec. The child shares the parent's memory until its exec, and
- * reports an error over a pipe that the exec closes. Another thread's forked child may hold the
- * pipe open. So the parent does not wait for the end of the pipe: when clone() returns, the child
- * has called exec or has ended. Where an emulator or a tool copies the memory, the parent waits
- * with a deadline.
+ * reports an error over a pipe that the exec closes. The parent does not wait for the end of the
+ * pipe, because another thread's forked child may hold the pipe open, and because when clone()
+ * returns, the child has called exec or has ended. If an emulator or a tool copies the memory, the
+ * parent waits with a deadline.
  *
- * The calling thread blocks all signals until clone() returns: no handler of the program may run in
- * the child.
+ * The calling thread blocks all signals until clone() returns, because no handler of the program
+ * may run in the child.
  *
- * Until shortly before its exec, a child holds all descriptors of this process open. If another
- * thread closes one before that time and starts a program, that program would still find a file
- * open for writing (ETXTBSY), a file locked, or a port taken. So `spawn_lock` lets one child at a
- * time be on the way to its exec: what a thread closed before its start is closed when its program
- * begins. An exec may hang, for example if this process serves the file system of the program. So a
- * start waits for the lock no longer than for an answer, and then goes on without it. A start
- * blocks its thread, also in a fiber, as clone() does.
+ * Until shortly before its exec, a child holds all descriptors of this process open. If meanwhile
+ * another thread closed one of them and started a program, that program could still find a file
+ * open for writing (ETXTBSY), a file locked, or a port in use. Therefore `spawn_lock` lets only one
+ * child at a time be on the way to its exec, so that what a thread closed before its start is
+ * closed when its program begins. Because an exec may hang, for example if this process serves the
+ * program's file system, a start waits for the lock no longer than for an answer, and then
+ * continues without it. A start blocks its thread, even in a fiber, as clone() does.
  *
  * If an orphan's parent is killed before it has set `done`, the orphan may still use the memory.
- * The calling thread then waits for the end of the pipe, too, with a deadline
+ * Then the calling thread also waits for the end of the pipe, with a deadline
  * (docs/decisions/fork-server-orphan.md).
  */
 #include "spawn.h"
@@ -81,10 +81,7 @@ FL__RAW static int spawn_run_parent(void *arg)
 		const int rc = -errno;
 		(void)fl__raw(SYS_write, spawn->setup.keep, (long)&rc, sizeof rc, 0);
 	}
-	/*
-	 * reaps the child, which would be a zombie of this process if this process gets its
-	 * orphans
-	 */
+	/* reaps the child, which would otherwise be a zombie of the caller if that gets orphans */
 	if (spawn->failed)
 		(void)fl__raw(SYS_wait4, -1, 0, 0, 0);
 	spawn->done = true;
@@ -121,8 +118,8 @@ static int spawn_exec_result(const struct fl__spawn *spawn, int pipe)
 }
 
 /*
- * Kills and reaps a child without a pidfd, and a child that has not called exec. An orphan is left
- * alone.
+ * Kills and reaps a child without a pidfd, and a child that has not called exec, unless it is an
+ * orphan.
  */
 static int spawn_finish(struct fl__spawn *spawn, int pipe)
 {
@@ -141,7 +138,7 @@ static int spawn_finish(struct fl__spawn *spawn, int pipe)
 static int spawn_clone(struct fl__spawn *spawn)
 {
 	FL__SIGNALS_BLOCKED(true);
-	/* matters where clone() is a fork */
+	/* matters if clone() is a fork */
 	fl__death_pipe_keep(spawn->setup.death_pipe);
 	int pid = fl__process_sys.clone(spawn->orphan ? spawn_run_parent : spawn_run_child,
 	                                spawn->stack + SPAWN_STACK_SIZE, spawn, spawn->orphan ? NULL : &spawn->pidfd);

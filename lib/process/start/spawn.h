@@ -1,4 +1,5 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
+/* Makes a child that executes a program (spawn.c). */
 #pragma once
 
 #include "new_process.h"
@@ -10,11 +11,11 @@ struct fl__spawn {
 	char *const *argv, *const *env;
 	bool orphan;    /* the child's parent ends at once (fl__spawn()) */
 	int pid, pidfd; /* results; both are -1 for an orphan */
-	/* set by a child that shares this memory, and not by one with a copy */
+	/* set by a child that shares this memory, but not by one with a copy */
 	bool shared;
 	/* set by the orphan's parent when the orphan has called exec or has ended */
 	bool done;
-	/* set by the child; then an orphan's parent reaps it */
+	/* set by a child whose exec failed; an orphan's parent then reaps it */
 	bool failed;
 	char *stack; /* the lower half is for the orphan */
 };

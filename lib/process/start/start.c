@@ -9,10 +9,10 @@
  *   FL_PROCESS_EXEC         reexec.c       a child that executes this program again; gets a request
  *   FL_PROCESS_FORK_SERVER  fork_server.c  a child of the fork server, which gets the request
  *
- * Each method is a table of functions in a file of its own. It says how to start, whether the
- * process has ended, and what to do when its handle is freed. The handle asks the method. So a
- * handle does not know whether its process is a child of this process or of the fork server.
- * README.md of lib/process says what all methods promise.
+ * Each method is a table of functions in a separate file. It says how to start the process, whether
+ * the process has ended, and what to do when its handle is freed. The handle asks the method, so it
+ * does not know whether its process is a child of this process or of the fork server. README.md of
+ * lib/process says what all methods promise.
  */
 #include "start.h"
 #include "../base/process_sys.h"
@@ -139,7 +139,7 @@ static int start_open_stream(struct fl__start *start, unsigned i, int how)
 		              name, how);
 		return -EBADF;
 	}
-	/* it is negative after FL_PROCESS_FD() of a negative number */
+	/* negative after FL_PROCESS_FD() of a negative number */
 	*fd = how > 0 ? how & ~FL_PROCESS_FD(0) : how;
 	fl__start_say(start, "descriptor %d of `%s` is not open", *fd, name);
 	return start_fd_is_open(*fd) ? 0 : -EBADF;
@@ -163,9 +163,9 @@ static int start_open_fds(struct fl__start *start)
 
 /*
  * Opens the directory for the new process. A program or a fork inherits the directory. Any other
- * new process may be elsewhere, and enters it. If nobody has asked for the directory, and it cannot
- * be entered, the start does not fail: the user may not enter it (EACCES), or its file system is
- * gone (ENOTCONN of FUSE, ESTALE of NFS, EIO). The new process then stays where it is.
+ * new process may be elsewhere, and enters it. If nobody has asked for the directory, the start
+ * does not fail when it cannot be entered, because the user may not enter it (EACCES) or its file
+ * system is gone (ENOTCONN of FUSE, ESTALE of NFS, EIO). Then the new process stays where it is.
  */
 static int start_open_directory(struct fl__start *start)
 {
@@ -191,8 +191,8 @@ static int start_check_task(struct fl__start *start)
 }
 
 /*
- * Prepares a child of this process. The child inherits which signals are ignored. A daemon also
- * needs a pipe, to die with this process.
+ * Prepares a child of this process, which inherits the set of ignored signals. A daemon also needs
+ * a pipe, to die with this process.
  */
 static int start_prepare_child(struct fl__start *start)
 {
@@ -229,7 +229,7 @@ int fl__start_process(struct fl__start *start)
 
 /*
  * If the reap fails, only a readable pidfd says that the process has ended. With RLIMIT_NOFILE 0
- * the poll fails; the process then counts as running.
+ * the poll fails, and the process counts as running.
  */
 int fl__start_look_at_child(struct fl__child *child, fl_process_status *status)
 {

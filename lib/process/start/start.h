@@ -17,8 +17,8 @@ struct fl__child {
 	uint64_t server;
 	int pipes[FL__STREAMS]; /* the caller's ends of the pipes; -1 for none */
 	/*
-	 * Ends a daemon that is a child of this process. The struct stays in place until the
-	 * close of the pipe.
+	 * Ends a daemon that is a child of this process. The struct stays in place until the pipe
+	 * is closed.
 	 */
 	struct fl__death_pipe death_pipe;
 };
@@ -38,7 +38,7 @@ struct fl__start {
 	bool refused; /* the fork server may not take on the settings */
 };
 
-/* A way to start a process, and what follows from it for the life of the process. */
+/* A way to start a process, and what follows from it for the rest of the process's life. */
 struct fl__start_method {
 	/*
 	 * True if the process is sent a request. It then finds its task by name, and may be in
@@ -48,14 +48,14 @@ struct fl__start_method {
 	/* True if the process is a child of the fork server, and not of this process. */
 	bool by_server;
 	/*
-	 * Makes the process. Returns 0; or an error, after which there is no process. After
-	 * -EOWNERDEAD, a process that is no daemon may run all the same.
+	 * Makes the process. Returns 0, or an error, after which there is no process. However,
+	 * after -EOWNERDEAD a process that is not a daemon may run all the same.
 	 */
 	int (*start)(struct fl__start *start);
 	/*
-	 * Looks whether the process has ended. Returns 1, and stores the status, if it has; 0 if it
-	 * runs; or an error if it has ended and how is not known. It is not called again after it
-	 * has said that the process has ended.
+	 * Checks whether the process has ended. If so, returns 1 and stores the status, or returns
+	 * an error if it is unknown how the process ended. Otherwise returns 0. Not called again
+	 * after it has said that the process has ended.
 	 */
 	int (*look)(struct fl__child *child, fl_process_status *status);
 	/*
@@ -70,7 +70,7 @@ extern const struct fl__start_method fl__start_program, fl__start_fork, fl__star
 /* Starts a process by its method. After an error, `problem` says why. */
 int fl__start_process(struct fl__start *start);
 
-/* Sets `problem`. A long text is cut. */
+/* Sets `problem`. A long text is truncated. */
 FL_PRINTF(2, 3) void fl__start_say(struct fl__start *start, const char *format, ...);
 
 /* The look() and forget() of the methods whose processes are children of this process. */
@@ -78,7 +78,7 @@ int fl__start_look_at_child(struct fl__child *child, fl_process_status *status);
 void fl__start_forget_child(struct fl__child *child, bool runs, bool killed);
 
 /*
- * Returns whether this process may fork. After an error, `*problem` is the reason. The results are
+ * Checks whether this process may fork. After an error, `*problem` is the reason. Returns
  *   0
  *   -EDEADLK   the process has threads other than the watcher, or the caller is a fiber; logged
  *   an errno   the threads cannot be counted
