@@ -1,15 +1,15 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * The doorbells: TCP connections by which rank 0 wakes a sleeping rank, and by which each side
- * learns of the other's death. docs/decisions/mpi-death.md and docs/decisions/mpi-doorbells.md have
- * the reasons. The connections are made at the start of MPI, in four steps:
+ * The doorbells: TCP connections by which rank 0 wakes a sleeping rank, and each side learns of the
+ * other's death. docs/decisions/mpi-death.md and docs/decisions/mpi-doorbells.md give the reasons.
+ * The connections are made when MPI starts, in four steps:
  *
  *   1. Rank 0 listens on a port that the system chooses. The address reaches the worker ranks over
  *      MPI.
  *   2. Each worker rank connects, and tells rank 0 over MPI the addresses and ports of both ends.
- *   3. Rank 0 takes the connections with these ends that come within bell_timeout, and closes all
+ *   3. Rank 0 accepts the connections with these ends that come within bell_timeout, and closes all
  *      others.
- *   4. Rank 0 tells each rank over MPI whether it has taken the rank's connection.
+ *   4. Rank 0 tells each rank over MPI whether it has accepted the rank's connection.
  */
 #include "doorbell.h"
 #include "internals.h"
@@ -27,16 +27,16 @@
 #include <sys/time.h>
 #include <unistd.h>
 
-enum { BELL_EVENTS = 16, BELL_SHUT = 1 /* a rank is taken for dead; a ring is 0 */ };
+enum { BELL_EVENTS = 16, BELL_SHUT = 1 /* a rank is considered dead; a ring is 0 */ };
 static const int64_t bell_timeout = FL_S(2);
 
 static struct {
 	int listener;
-	int epoll;                  /* in rank 0; has the descriptors of `ranks` */
+	int epoll;                  /* in rank 0; contains the descriptors of `ranks` */
 	struct fl__mpi_bell *ranks; /* in rank 0: by rank */
 	int n;
 	int upstream; /* the connection of a worker rank, or -1 */
-	bool shut;    /* a worker rank has got BELL_SHUT */
+	bool shut;    /* a worker rank has received BELL_SHUT */
 } bell = {.listener = -1, .epoll = -1, .upstream = -1};
 
 static void bell_shut(int *fd)
@@ -46,7 +46,7 @@ static void bell_shut(int *fd)
 	*fd = -1;
 }
 
-/* Listens, and returns the port, or 0 if that is not possible. */
+/* Listens, and returns the port, or 0 on failure. */
 static uint16_t bell_bind(bool one_host)
 {
 	struct sockaddr_in at = {.sin_family = AF_INET,
@@ -92,12 +92,12 @@ static int bell_reach(const struct fl__mpi_address *address)
 		fd = left < FL_MS(1) ? -1 : socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
 		if (fd < 0)
 			break;
-		/* It also limits connect(). */
+		/* This also limits connect(). */
 		(void)setsockopt(fd, SOL_SOCKET, SO_SNDTIMEO, &limit, sizeof limit);
 		const int rc = FL__SYS_RESULT(connect(fd, at->ai_addr, at->ai_addrlen));
 		if (rc != 0)
 			bell_shut(&fd);
-		if (rc != -EINTR) /* after a signal a new socket tries the same address */
+		if (rc != -EINTR) /* after a signal, retries this address */
 			at = at->ai_next;
 	}
 	freeaddrinfo(found);
@@ -121,9 +121,9 @@ struct fl__mpi_bell fl__mpi_bell_connect(const struct fl__mpi_address *address)
 }
 
 /*
- * Takes the connection of a rank, and returns 1; or closes that of a stranger, and returns 0. A
- * stranger may have had the rank's port before, and have ended its connection: such a connection
- * has no peer any more, so it is closed.
+ * Accepts a connection. Returns 1 if it is a rank's; closes that of a stranger, and returns 0. A
+ * stranger may have used the rank's port before, and ended its connection. Such a connection no
+ * longer has a peer, so it is also closed.
  */
 static int bell_accept_one(void)
 {
@@ -182,7 +182,7 @@ bool fl__mpi_bell_is_there(void)
 void fl__mpi_bell_ring(int rank)
 {
 	/*
-	 * If the buffer is full, there are rings enough. fl__mpi_bell_take() notices a dead peer.
+	 * If the buffer is full, there are enough rings. fl__mpi_bell_take() notices a dead peer.
 	 */
 	if (rank < bell.n && bell.ranks[rank].fd >= 0)
 		(void)FL__RETRY(FL__SYS_RESULT(send(bell.ranks[rank].fd, "", 1, MSG_NOSIGNAL | MSG_DONTWAIT)));

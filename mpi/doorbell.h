@@ -5,10 +5,10 @@
 #include <stdint.h>
 
 /*
- * A doorbell is a TCP connection between rank 0 and a worker rank. By it rank 0 wakes a sleeping
- * rank, and each side learns of the death of the other. A rank without a doorbell polls. The start
- * and the end of MPI call these functions while no other thread does. At other times the caller
- * holds the engine lock, except for fl__mpi_bell_fd().
+ * A doorbell is a TCP connection between rank 0 and a worker rank, by which rank 0 wakes a sleeping
+ * rank, and each side learns of the other's death. A rank without a doorbell polls. When MPI starts
+ * or ends, no other thread calls these functions. At other times the caller holds the engine lock,
+ * except for fl__mpi_bell_fd().
  */
 struct fl__mpi_address {
 	uint16_t port; /* where rank 0 listens; 0 if there are no doorbells */
@@ -23,27 +23,27 @@ struct fl__mpi_bell {
 	 * connection.
 	 */
 	uint64_t here, there;
-	int fd; /* rank 0's end, or -1 if rank 0 has not taken the connection */
+	int fd; /* rank 0's end, or -1 if rank 0 has not accepted the connection */
 };
 
 /*
- * Rank 0 calls it, and listens for the connections of `size` ranks: with `one_host` on the loopback
- * address alone. The caller has set `address->host`; the function sets `address->port`. Returns an
- * array with an entry for each rank, which the caller fills with what the ranks tell. Returns NULL
- * if there are no doorbells.
+ * Called by rank 0. Listens for the connections of `size` ranks, with `one_host` only on the
+ * loopback address. The caller has set `address->host`; the function sets `address->port`. Returns
+ * an array with an entry for each rank, which the caller fills with what the ranks tell, or NULL if
+ * there are no doorbells.
  */
 struct fl__mpi_bell *fl__mpi_bell_listen(struct fl__mpi_address *address, int size, bool one_host);
 
-/* A worker rank calls it, and connects to rank 0. The result says what the rank tells rank 0. */
+/* Called by a worker rank. Connects to rank 0, and returns what the rank tells rank 0. */
 struct fl__mpi_bell fl__mpi_bell_connect(const struct fl__mpi_address *address);
 
 /*
- * Rank 0 calls it, and takes the connections whose ends are in the array. Waits for two seconds at
- * most.
+ * Called by rank 0. Accepts the connections whose ends are in the array. Waits for at most two
+ * seconds.
  */
 void fl__mpi_bell_accept(void);
 
-/* A worker rank calls it when rank 0 has not taken its connection. */
+/* Called by a worker rank when rank 0 has not accepted its connection. */
 void fl__mpi_bell_give_up(void);
 
 void fl__mpi_bell_close(void);
@@ -59,13 +59,13 @@ void fl__mpi_bell_ring(int rank);
 int fl__mpi_bell_fd(void);
 
 /*
- * Takes what the doorbells tell. Returns -1 if no peer has died. Otherwise closes the connection to
- * a peer that has died. Rank 0 gets the number of that rank. A worker rank gets 0 if rank 0 has
- * died, and 1 if rank 0 lives but takes this rank for dead.
+ * Reads what the doorbells tell. Returns -1 if no peer has died. Otherwise closes the connection to
+ * a dead peer. In rank 0 the result is the number of that rank. In a worker rank it is 0 if rank 0
+ * has died, and 1 if rank 0 lives but considers this rank dead.
  */
 int fl__mpi_bell_take(void);
 
-/* Rank 0 takes the rank for dead: tells it so, and closes its connection. */
+/* Called when rank 0 considers the rank dead. Tells the rank so, and closes its connection. */
 void fl__mpi_bell_shut(int rank);
 
 /* In rank 0, returns whether a connection is open. */

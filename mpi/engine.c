@@ -1,22 +1,22 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
  * The engine of the executor over MPI. It makes the calls of MPI for the leader of a rank, and puts
- * the threads of a rank to sleep. "How it works" in mpi/README.md has the reasons, and links the
+ * the threads of a rank to sleep. "How it works" in mpi/README.md gives the reasons, and links the
  * decisions on doorbells and sleeps.
  *
  * How a round receives. Each call of MPI costs as much as a short task, so a round makes few of
- * them. One receive is posted, for the longest message: its test costs less than a probe, which
- * takes locks of MPI. Most rounds take one message of MPI, and do not test for another one. Such a
- * round leaves the next receive to the next round, which posts it when the answers of this round
- * have left. But if the first test of a round finds a message and the round before had one, too,
+ * them. One receive is posted, for the longest message, because its test costs less than a probe,
+ * which takes MPI's locks. Most rounds take one MPI message, and do not test for another one. Such
+ * a round leaves the next receive to the next round, which posts it when the answers of this round
+ * have left. But if the first test of a round finds a message and the previous round also had one,
  * messages come faster than rounds. Then the round takes up to ENGINE_RECEIVES_AT_ONCE further
  * messages, and posts the receive for each of them at once.
  *
- * How a round sends. Messages to one rank are appended to a buffer, which a flush sends as one
- * message of MPI. Open MPI is done with up to ENGINE_SENT_AT_ONCE bytes when MPI_Isend() returns.
- * So the flush tests a send of so few bytes at once, and reuses the buffer. Larger buffers wait in
- * `requests`. A test of the requests costs as much as a message. So a round without a message
- * always tests them, and of the rounds with a message only each ENGINE_BUSY_ROUNDS-th one does.
+ * How a round sends. Messages to one rank are appended to a buffer, which a flush sends as one MPI
+ * message. Open MPI is done with up to ENGINE_SENT_AT_ONCE bytes when MPI_Isend() returns, so the
+ * flush tests such a small send at once, and reuses the buffer. Larger buffers wait in `requests`.
+ * Because testing the requests costs as much as a message, only every ENGINE_BUSY_ROUNDS-th round
+ * with a message tests them, but each round without a message does.
  *
  *   state          guarded by
  *   engine         fl__mpi_lock
@@ -24,10 +24,10 @@
  *   handed_over    its own lock
  *   sleeper        its own lock, the last in the order; an fl__lock(), since a wake must not park
  *
- * Errors of MPI end the job, because it is not known what a failed call leaves undone. There are
- * two exceptions. The caller of fl__mpi_spawn() gets the text of the error if the spawn fails. And
- * where MPI tolerates the death of a worker rank (`survives`), the job goes on without that rank.
- * Rank 0 then knows each rank in one of these states:
+ * Errors of MPI end the job, because it is not known what a failed call leaves undone, with two
+ * exceptions. If a spawn fails, the caller of fl__mpi_spawn() gets the text of the error. If MPI
+ * tolerates the death of a worker rank (`survives`), the job goes on without that rank. Then rank 0
+ * knows each rank in one of these states:
  *
  *   state   meaning                                              next
  *   living  the rank is neither lost nor dead                    lost
@@ -40,21 +40,21 @@
  *
  * A round learns of deaths after it has received what had arrived before, but at most
  * ENGINE_RECEIVES_AT_ONCE messages. fl__mpi_look_for_deaths() receives nothing before. Open MPI's
- * receive from any rank hangs if it takes the first part of a message whose sender then dies. So a
- * worker rank sends only eager messages to that receive: `ended_inline` limits the data in an ENDED
- * message.
+ * receive from any rank hangs if it takes the first part of a message whose sender then dies.
+ * Therefore a worker rank sends only eager messages to that receive, and `ended_inline` limits the
+ * data in an ENDED message.
  *
- * Where MPI tolerates deaths, large data between ranks that do not share memory are offered, and
- * pass as eager messages of ENGINE_PIECE bytes. A longer message over TCP is not safe: when the
- * peer dies, Open MPI 5.0.7 frees the request while lists and fragments under way still point to
- * it.
+ * If MPI tolerates deaths, large data between ranks that do not share memory are offered, and sent
+ * as eager messages of ENGINE_PIECE bytes. A longer message over TCP would not be safe, because
+ * when the peer dies, Open MPI 5.0.7 frees the request while lists and fragments under way still
+ * point to it.
  *
  * Invariants of the transfers in pieces
  *   1. Sender and receiver cut the data at the same places, and a queue passes its transfers to MPI
- *      one after the other. So the n-th receive from a peer gets the n-th piece. A piece of cut
- *      data is sent only after MORE, which the receiver sends when it has posted the receive.
- *   2. A transfer with bytes `left` is in a queue. Of the transfers in a queue only the first one
- *      has pieces under way.
+ *      one after another. So the n-th receive from a peer gets the n-th piece. A piece of cut data
+ *      is sent only after MORE, which the receiver sends when it has posted the receive.
+ *   2. A transfer with bytes `left` is in a queue. In a queue only the first transfer has pieces
+ *      under way.
  *   3. A transfer ends, once, when nothing is `left` and no piece is under way. Until then MPI may
  *      use its memory. When the peer dies, `left` becomes 0, and MPI ends the pieces under way.
  */
@@ -84,8 +84,8 @@ struct fl__mpi_world fl__mpi_world = {.refusal = "fl_process_main() was not call
 fl_mutex fl__mpi_lock = FL_MUTEX_INIT;
 
 /*
- * Only Open MPI has this function. It sets whether a test that finds nothing yields, and returns
- * the previous setting.
+ * Exists only in Open MPI. Sets whether a test that finds nothing yields, and returns the previous
+ * setting.
  */
 extern bool opal_progress_set_yield_when_idle(bool yields) __attribute__((weak));
 
@@ -100,7 +100,7 @@ struct engine_buffer {
 	unsigned char bytes[];
 };
 
-/* Data that were offered and wait for FETCH, or that are on their way, perhaps in pieces. */
+/* Data that were offered and wait for FETCH, or that are under way, perhaps in pieces. */
 struct engine_transfer {
 	struct engine_transfer *next; /* in an engine_queue */
 	struct fl__mpi_work piece, *work;
@@ -119,7 +119,7 @@ struct engine_queue {
 };
 
 struct engine_peer {
-	uint64_t sent; /* how many messages of MPI were sent to the rank */
+	uint64_t sent; /* how many MPI messages were sent to the rank */
 	bool sleeps, lost, dead;
 	bool cuts;                 /* whether data to and from the rank are cut */
 	struct engine_buffer *out; /* not flushed yet; NULL if nothing waits */
@@ -141,10 +141,10 @@ static struct {
 	struct engine_peer *peers; /* by rank; a worker rank has only the entry of rank 0 */
 	int *unflushed;            /* the ranks with `out` */
 	int n_unflushed;
-	size_t n_transfers; /* how many struct engine_transfer there are */
+	size_t n_transfers; /* how many struct engine_transfer exist */
 	struct engine_buffer *free;
 	int n_free;
-	uint64_t received;     /* how many messages of MPI have come; SLEEPS tells rank 0 */
+	uint64_t received;     /* how many MPI messages have come; SLEEPS tells rank 0 */
 	bool dozes;            /* whether SLEEPS was sent, and no message has come since */
 	unsigned busy_rounds;  /* how many rounds had a message */
 	bool yields;           /* Open MPI's own setting, which the end restores */
@@ -159,8 +159,8 @@ static struct {
 } engine_handed_over = {.lock = FL_MUTEX_INIT, .end = &engine_handed_over.first};
 
 /*
- * What a sleeper and its wakers share. The lock guards all but `doorbell`, which is an eventfd of
- * this rank and not a doorbell between ranks (doorbell.h).
+ * What a sleeper and its wakers share. The lock guards everything except `doorbell`, which is an
+ * eventfd of this rank and not a doorbell between ranks (doorbell.h).
  */
 struct engine_sleeper {
 	uint32_t lock;
@@ -193,7 +193,7 @@ static bool engine_is_death(int code)
 #endif
 }
 
-/* Marks the ranks that MPI has found dead as lost. Afterwards receives from any rank go on. */
+/* Marks the ranks that MPI has found dead as lost, so that receives from any rank go on. */
 static void engine_acknowledge(void)
 {
 #ifdef OMPI_HAVE_MPIX_COMM_ACK_FAILED
@@ -213,11 +213,11 @@ static void engine_acknowledge(void)
 }
 
 /*
- * Ends this process without MPI. `dead` is above 0 if rank 0 lives, and the job goes on without
- * this rank. Then the rank kills itself, so that mpirun does not take over its status. Otherwise
- * the job ends. The mpirun of Open MPI 5 may hang if many ranks exit at once. So each rank first
- * waits for a time that grows with its number, and the exit of the first rank lets mpirun end the
- * others.
+ * Ends this process without MPI. If `dead` is above 0, rank 0 lives, and the job goes on without
+ * this rank. Then the rank kills itself, so that mpirun does not adopt its status. Otherwise the
+ * job ends. Because the mpirun of Open MPI 5 may hang if many ranks exit at once, each rank first
+ * waits for a time that grows with its number, so that mpirun ends the others after the first
+ * rank's exit.
  */
 static _Noreturn void engine_end_alone(int dead)
 {
@@ -245,13 +245,16 @@ void fl__mpi_abort(const char *format, ...)
 	/* With fault tolerance, mpirun would hang after MPI_Abort(). */
 	if (started && !ended && !engine_mpi_survives()) {
 		/*
-		 * MPICH's launcher drops what it has not read when the abort arrives. So the
-		 * launcher gets time to read the text.
+		 * MPICH's launcher drops what it has not read when the abort arrives, so this gives
+		 * it time to read the text.
 		 */
 		(void)poll(NULL, 0, ENGINE_LAST_WORDS_MS);
 		(void)MPI_Abort(engine.open ? engine.control : MPI_COMM_WORLD, 1);
 	}
-	/* With fault tolerance a worker rank dies alone. Only during the start does the job end. */
+	/*
+	 * With fault tolerance only the worker rank dies, except during the start, when the job
+	 * ends.
+	 */
 	engine_end_alone(fl__mpi_world.survives ? fl__mpi_world.rank : 0);
 }
 
@@ -262,7 +265,7 @@ static void engine_explain(int code, char *why, size_t size)
 	int length = 0;
 	if (MPI_Error_string(code, text, &length) != MPI_SUCCESS)
 		(void)snprintf(text, sizeof text, "error %d", code);
-	/* The last line of MPICH's text has the cause. */
+	/* The last line of MPICH's text is the cause. */
 	const char *last = strrchr(text, '\n');
 	(void)snprintf(why, size, "%s", last ? last + 1 : text);
 }
@@ -277,9 +280,7 @@ static void engine_try_end(struct engine_transfer *t)
 	w->done(w->arg);
 }
 
-/*
- * Ends the transfers of the queue. A transfer of which MPI has pieces ends with its last piece.
- */
+/* Ends the queue's transfers. A transfer of which MPI has pieces ends with its last piece. */
 static void engine_drop(struct engine_queue *q)
 {
 	FL__EACH_SAFE (struct engine_transfer, t, q->first) {
@@ -301,10 +302,7 @@ static void engine_reap_rank(int rank)
 	if (!fl__mpi_world.leaving)
 		fl__log(FL_LOG_WARNING, "rank %d (%s, process %d) has died: the job goes on without it", rank,
 		        about->host, about->pid);
-	/*
-	 * This comes before the drops, because a task must have failed by the time when its
-	 * transfer ends.
-	 */
+	/* This comes before the drops, because a task must have failed before its transfer ends. */
 	fl__mpi_on_death(rank);
 	engine_drop(&peer->offers);
 	engine_drop(&peer->sends);
@@ -409,7 +407,7 @@ static bool engine_is_on_one_host(void)
 
 /*
  * Returns whether ranks on one machine exchange messages through shared memory. If OMPI_MCA_btl is
- * a list of transports to exclude (it begins with `^`), the result is false, whatever the list has.
+ * a list of transports to exclude (it begins with `^`), always returns false.
  */
 static bool engine_shares_memory(void)
 {
@@ -458,7 +456,7 @@ static void engine_on_broken_pipe(int number)
 }
 
 /*
- * Keeps SIGPIPE from ending the rank, since Open MPI writes to the sockets of ranks that have
+ * Keeps SIGPIPE from ending the rank, because Open MPI writes to the sockets of ranks that have
  * ended. The handler does nothing. SIG_IGN would be inherited by programs that a rank starts.
  */
 static void engine_survive_broken_pipes(void)
@@ -501,7 +499,7 @@ static void engine_open(MPI_Comm all, const struct fl__mpi_hello *hello)
 
 /*
  * Opens the engine for rank 0 and the ranks that it has spawned, which call it together. `low` is
- * true in rank 0, so that rank 0 has the number 0 in the merged communicator.
+ * true in rank 0, so that its number in the merged communicator is 0.
  */
 static void engine_open_spawned(MPI_Comm spawned, bool low, const struct fl__mpi_hello *hello)
 {
@@ -580,10 +578,10 @@ static void engine_free(void)
 }
 
 /*
- * Leaves the job, with fault tolerance. No rank calls MPI_Finalize(), which hangs if a rank dies in
- * it or has died unnoticed. Open MPI accepts that: an exit() without MPI_Finalize() is an orderly
+ * Leaves the job, with fault tolerance. No rank calls MPI_Finalize(), because it hangs if a rank
+ * dies in it or has died unnoticed, and because Open MPI accepts an exit() without it as an orderly
  * end. When a worker rank has got EXIT, it ends its transfers and tasks, closes its doorbell, and
- * exits. Rank 0 waits until all doorbells are closed, for FL__MPI_PATIENCE at most.
+ * exits. Rank 0 waits until all doorbells are closed, but at most for FL__MPI_PATIENCE.
  */
 static void engine_leave(void)
 {
@@ -672,7 +670,7 @@ static void engine_buffer_free(void *buffer)
 	engine.n_free++;
 }
 
-/* Returns a buffer for at least `size` bytes, or NULL without memory. */
+/* Returns a buffer for at least `size` bytes, or NULL if there is no memory. */
 static struct engine_buffer *engine_buffer_new(size_t size)
 {
 	struct engine_buffer *b = engine.free;
@@ -715,16 +713,14 @@ void fl__mpi_flush(void)
 		engine_flush_peer(engine.unflushed[--engine.n_unflushed]);
 }
 
-/* Returns a buffer for the rank with space for `size` bytes, or NULL without memory. */
+/* Returns the rank's buffer with space for `size` bytes, or NULL if there is no memory. */
 static struct engine_buffer *engine_make_room(int to, size_t size)
 {
 	struct engine_peer *peer = &engine.peers[to];
 	const bool listed = peer->out != NULL;
 	if (listed && peer->out->room - peer->out->used >= size)
 		return peer->out;
-	/*
-	 * The flush of each buffer needs a request, and so does a transfer of the message itself.
-	 */
+	/* Flushing each buffer needs a request, and so does a transfer of the message itself. */
 	struct engine_buffer *b = fl__mpi_reserve((size_t)engine.n_unflushed + 2) == 0 ? engine_buffer_new(size) : NULL;
 	if (!b)
 		return NULL;
@@ -771,8 +767,8 @@ static void engine_add_parts(struct engine_transfer *t, unsigned char *image, co
 }
 
 /*
- * Passes the next `size` bytes of the transfer to MPI. If the data are not cut, these are all the
- * bytes of the transfer.
+ * Passes the next `size` bytes of the transfer to MPI. If the data are not cut, these are all of
+ * its bytes.
  */
 static void engine_pass_piece(struct engine_transfer *t, size_t size)
 {
@@ -803,10 +799,10 @@ static void engine_pass_piece(struct engine_transfer *t, size_t size)
 }
 
 /*
- * Passes pieces of cut data to MPI, and data that are not cut as a whole. A sender passes the
- * pieces for which the receiver has asked. A receiver posts receives, of which at most
- * ENGINE_PIECES are under way, and asks by MORE for a piece for each receive. Both follow the order
- * of their queue, since the receiver cannot tell transfers apart.
+ * Passes cut data to MPI in pieces, and other data as a whole. A sender passes the pieces for which
+ * the receiver has asked. A receiver posts receives, of which at most ENGINE_PIECES are under way,
+ * and asks by MORE for a piece for each receive. Both follow the order of their queue, because the
+ * receiver cannot tell transfers apart.
  */
 static void engine_pass_pieces(struct engine_queue *q)
 {
@@ -838,8 +834,8 @@ static void engine_on_piece(void *transfer)
 }
 
 /*
- * Returns a transfer of `size` bytes, or NULL without memory. A transfer to send has up to `parts`
- * parts.
+ * Returns a transfer of `size` bytes, or NULL if there is no memory. A transfer to send has up to
+ * `parts` parts.
  */
 static struct engine_transfer *engine_transfer_new(int peer, size_t size, size_t parts, struct fl__mpi_work *w)
 {
@@ -957,8 +953,8 @@ bool fl__mpi_take_data(int from, const struct fl__mpi_head *head, const void *da
 }
 
 /*
- * Handles SLEEPS. If rank 0 has sent more messages than the rank had got, rank 0 rings the rank's
- * doorbell now. Otherwise it rings the doorbell with its next message.
+ * Handles SLEEPS. If rank 0 has sent more messages than the rank had received, it rings the rank's
+ * doorbell now, otherwise with its next message.
  */
 static void engine_on_sleeps(int from, uint64_t received)
 {
@@ -971,8 +967,8 @@ static void engine_on_sleeps(int from, uint64_t received)
 
 /*
  * Ends the requests that MPI has ended. Returns whether there were any. The number of tests is
- * limited, because a `done` may begin new transfers. Without a limit, their pieces could keep the
- * loop going for ever.
+ * limited, because a `done` may begin new transfers, whose pieces could otherwise keep the loop
+ * going forever.
  */
 static bool engine_test(void)
 {
@@ -992,7 +988,7 @@ static bool engine_take_handed_over(void)
 {
 	struct fl__mpi_work *first;
 	/*
-	 * relaxed: a stale NULL does no harm, since fl__mpi_hand_over() wakes a leader after its
+	 * relaxed: a stale NULL does no harm, because fl__mpi_hand_over() wakes a leader after its
 	 * store
 	 */
 	if (!fl__load_relaxed(&engine_handed_over.first) || fl__mpi_world.leaving)
@@ -1008,7 +1004,7 @@ static bool engine_take_handed_over(void)
 	return true;
 }
 
-/* Returns the length of the message with the head, or 0 if no message of ours has this head. */
+/* Returns the length of the message with this head, or 0 if no message of ours has such a head. */
 static size_t engine_size_of(const struct fl__mpi_head *head)
 {
 	if (head->text > FL_MESSAGE_MAX || head->size > PTRDIFF_MAX)
@@ -1047,7 +1043,7 @@ static void engine_take_apart(int from, size_t size, fl__mpi_handler *handle)
 		if (handle)
 			handle(from, &head, text, (const char *)rest + head.text);
 		/*
-		 * Without a handler nobody takes the message. Its data are refused, since the
+		 * Without a handler nobody takes the message. Its data are refused, because the
 		 * sender of an offer waits for an answer.
 		 */
 		else
@@ -1056,9 +1052,9 @@ static void engine_take_apart(int from, size_t size, fl__mpi_handler *handle)
 }
 
 /*
- * Called when MPI_Test() has failed, or has found nothing. Returns whether there is a message
- * nevertheless: a whole message may come with the error of a death that was noticed before. In that
- * case Open MPI 5 keeps the request, and this function frees it.
+ * Called when MPI_Test() has failed or found nothing. Returns whether there is a message
+ * nevertheless, because a whole message may come with the error of a death that was noticed before.
+ * In that case Open MPI 5 keeps the request, and this function frees it.
  */
 static bool engine_has_received(bool there)
 {
@@ -1124,8 +1120,8 @@ static void engine_wake(struct engine_sleeper *s, bool lazily)
 	s->rung |= ring;
 	if (ring)
 		/*
-		 * The ring comes under the lock, so that the sleeper cannot go on, and
-		 * fl__mpi_finish() cannot close the doorbell, before this call has returned.
+		 * Rings under the lock, so that the sleeper cannot go on, and fl__mpi_finish()
+		 * cannot close the doorbell, before this call has returned.
 		 */
 		fl__ring(s->doorbell);
 }
@@ -1153,7 +1149,8 @@ void fl__mpi_hand_over(struct fl__mpi_work *w)
 	}
 	fl__mpi_wake(FL__MPI_SECOND);
 	/*
-	 * The wake is lazy: while the runner leads, the main thread may nap, and then it sleeps on.
+	 * The wake is lazy, because while the runner leads, the main thread may nap, and then it
+	 * should sleep on.
 	 */
 	fl__mpi_wake_lazily(FL__MPI_FIRST);
 }
@@ -1185,9 +1182,9 @@ void fl__mpi_look_for_deaths(void)
 }
 
 /*
- * Sleeps for `ns`, or until a wake, or until a doorbell of another rank rings or closes
- * (doorbell.h). Returns whether a doorbell of another rank has ended the sleep. With `naps`,
- * neither a lazy wake nor a doorbell of another rank ends the sleep.
+ * Sleeps for `ns`, or until a wake, or until another rank's doorbell rings or closes (doorbell.h).
+ * Returns whether another rank's doorbell has ended the sleep. With `naps`, neither a lazy wake nor
+ * another rank's doorbell ends it.
  */
 static bool engine_sleep(struct engine_sleeper *s, int64_t ns, bool naps)
 {
@@ -1223,10 +1220,10 @@ void fl__mpi_nap(int64_t ns)
 
 /*
  * Lets a worker rank without a task sleep, in two calls. The first call sends SLEEPS. If no message
- * has come since, the second call, and each later one, sleeps until rank 0 rings the doorbell, or
- * until a wake. It sleeps for at most a tenth of a second, since MPI may have work of its own.
- * Returns false, and does nothing, if there is no doorbell, if something is under way, or if there
- * is no memory for SLEEPS.
+ * has come since, the second call, and each later one, sleeps until rank 0 rings the doorbell or
+ * until a wake, but at most for a tenth of a second, because MPI may have other work. Returns
+ * false, and does nothing, if there is no doorbell, if something is under way, or if there is no
+ * memory for SLEEPS.
  */
 static bool engine_doze(struct fl__mpi_pace *pace)
 {
@@ -1248,14 +1245,14 @@ static bool engine_doze(struct fl__mpi_pace *pace)
 }
 
 /*
- * Pauses between two rounds, by how long the rank has been idle. At first the rank relaxes, and
- * then it yields. Later it sleeps for an eighth of the idle time, between `shortest` and `longest`;
- * docs/decisions/mpi-idle.md says why an eighth. There are three exceptions. A rank that expects
- * data yields for longer, and then sleeps for `shortest`. A rank that expects nothing sleeps until
- * a wake or a doorbell. A worker rank that expects tasks dozes after `awake`, if it can.
+ * Pauses between two rounds, depending on how long the rank has been idle. At first the rank
+ * relaxes, and then it yields. Later it sleeps for an eighth of the idle time, between `shortest`
+ * and `longest`; docs/decisions/mpi-idle.md says why an eighth. However, a rank that expects data
+ * yields for longer, and then sleeps for `shortest`; a rank that expects nothing sleeps until a
+ * wake or a doorbell; and a worker rank that expects tasks dozes after `awake`, if it can.
  *
- * While polling is off, the rank neither relaxes nor yields at first, but it still yields if it
- * expects data, since data moves only while the rank calls MPI.
+ * While polling is off, the rank neither relaxes nor yields at first, unless it expects data, which
+ * move only while the rank calls MPI: then it still yields.
  */
 void fl__mpi_pause(struct fl__mpi_pace *pace, bool some, enum fl__mpi_expects expects)
 {
@@ -1274,7 +1271,7 @@ void fl__mpi_pause(struct fl__mpi_pace *pace, bool some, enum fl__mpi_expects ex
 	}
 	const bool moves = expects == FL__MPI_EXPECTS_DATA;
 	/*
-	 * While yields are barred, other programs compute. Then a yield returns late, and a spin
+	 * While yields are barred, other programs compute, so a yield returns late, and a spin
 	 * wastes time.
 	 */
 	if (((idle < spin && polls) || (moves && idle < patience)) && !fl__yields_are_barred(now)) {

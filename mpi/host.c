@@ -1,10 +1,10 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * This file makes a process a worker rank, which runs the tasks that rank 0 sends to it, and
- * replies. "Inside a rank" in mpi/README.md has the reasons. For each executor of rank 0 the rank
- * has a *pool* with an *inner* executor, on threads or processes. A message TASK becomes a *job*.
+ * Makes a process a worker rank, which runs the tasks that rank 0 sends to it, and replies. "Inside
+ * a rank" in mpi/README.md gives the reasons. For each executor of rank 0 the rank has a *pool*
+ * with an *inner* executor, on threads or processes. A message TASK becomes a *job*.
  *
- * One of two threads leads, which means that it receives and sends the messages:
+ * One of two threads leads, that is, receives and sends the messages:
  *
  *   thread            when it leads                      what it does otherwise
  *   the main thread   at first; when the runner has run  looks each millisecond whether the runner
@@ -34,16 +34,15 @@
  *
  * Invariants
  *   1. A pool runs at most as many jobs at once as it has workers. A job begins inline only if the
- *      inner executor has none. While a job runs inline outside of blocking sections, the inner
- *      executor gets at most as many jobs as the pool has workers, less one. There is one
- *      exception: jobs that began during a blocking section of the inline job may still run when
- *      the section is over.
+ *      inner executor has none. While a job runs inline outside blocking sections, the inner
+ *      executor gets at most as many jobs as the pool has workers, less one. However, jobs that
+ *      began during a blocking section of the inline job may still run when the section is over.
  *   2. While the jobs of a pool with several workers are long (HOST_LONG), all are inner, because
- *      they would wait for each other on the runner.
+ *      on the runner they would wait for each other.
  *   3. Executors with an initializer, with regions, or on processes have no inline jobs, because
- *      the runner is none of their workers.
- *   4. A request to stop the inline job is made without the engine lock, since a request may call
- *      the task's cancel callbacks. `host.requests` keeps the token until the request returns.
+ *      the runner is not one of their workers.
+ *   4. The inline job is asked to stop without the engine lock, because this may call the task's
+ *      cancel callbacks. `host.requests` keeps the token until the call returns.
  *
  * The engine lock guards all words of `host`.
  *
@@ -52,11 +51,11 @@
  *   runs            how many inline jobs have begun
  *   watcher_sleeps  the main thread sleeps until the next inline job, or until the runner ends
  *
- * Arguments with bytes borrow the image in the job. Results with bytes belong to the job: their
- * type is lent, so that the inner executor leaves the bytes alone.
+ * Arguments with bytes borrow the image in the job. Results with bytes belong to the job, because
+ * their type is lent, so that the inner executor does not touch the bytes.
  *
- * The free of an inner executor waits for its workers. So a thread that is started for it frees the
- * executor. Only if that thread cannot be started, the leader frees the executor itself.
+ * Freeing an inner executor waits for its workers, so it happens on a separate thread. Only if that
+ * thread cannot be started does the leader free the executor itself.
  */
 #include "host.h"
 #include "engine.h"
@@ -77,7 +76,7 @@ struct host_pool {
 	struct host_pool *next, **link;
 	struct fl__mpi_work freed;
 	bool inlines;                      /* whether its jobs may run inline */
-	bool runs_inline;                  /* one of its jobs runs inline, and does not block */
+	bool runs_inline;                  /* one of its jobs runs inline and does not block */
 	unsigned longs;                    /* above 0 while its jobs count as long */
 	fl_executor *inner;                /* NULL while it cannot be made */
 	fl_task_type initialize;           /* without the drop hook, which is for rank 0 */
@@ -88,7 +87,7 @@ struct host_pool {
 	fl_thread *closer;
 	bool closing, has_closer;
 	bool cancelled;           /* the inner executor is to be cancelled, not only closed */
-	char name[32];            /* of a worker; the runner has it during an inline job */
+	char name[32];            /* of a worker; the runner uses it during an inline job */
 	struct fl__mpi_head head; /* of OPEN */
 	struct fl__mpi_open open;
 	unsigned char arg[]; /* the argument of the initializer */
@@ -101,13 +100,13 @@ struct host_job {
 	struct fl__mpi_work work;
 	struct host_job *next, *prev; /* in `waiting`; `host.free` is linked by `next` */
 	struct host_pool *pool;
-	struct fl__mpi_head head; /* that of TASK, which becomes that of ENDED */
+	struct fl__mpi_head head; /* the head of TASK, which becomes that of ENDED */
 	uint32_t done;
 	fl_time deadline;
 	int64_t arrived;
 	const fl_task_type *type;
 	/*
-	 * The type of `future`. Its bytes are lent. On processes it has no hooks, which are for
+	 * The type of `future`. Its bytes are lent. On processes it lacks the hooks, which are for
 	 * rank 0.
 	 */
 	fl_task_type plain;
@@ -129,9 +128,7 @@ struct host_job {
 #define HOST_LONG FL_US(50)
 #define HOST_LOOK FL_MS(1)
 #define HOST_LINGER FL_MS(10)
-/*
- * HOST_TESTS is the number of the runner's tests for a message between two readings of the clock.
- */
+/* HOST_TESTS is how often the runner tests for a message between two readings of the clock. */
 enum { HOST_LONGS = 16, HOST_TESTS = 8 };
 
 static struct {
@@ -234,7 +231,7 @@ static int host_run_job(fl_task_ctx *ctx, const void *arg, void *result)
 
 static const fl_task_type host_job_type = FL__TASK_OF_POINTER(NULL, host_run_job);
 
-/* Returns a job with `size` bytes of `data`, all zeroed; or NULL without memory. */
+/* Returns a zeroed job with `size` bytes of `data`, or NULL if there is no memory. */
 static struct host_job *host_new_job(size_t size)
 {
 	struct host_job *job = host.free;
@@ -275,9 +272,7 @@ static void host_free_job(void *arg)
 	host.n_free++;
 }
 
-/*
- * Sends ENDED, for which it changes the head of the TASK. Returns true if the result is a transfer.
- */
+/* Sends ENDED, which reuses the head of the TASK. Returns true if the result is a transfer. */
 static bool host_send_ended(struct fl__mpi_head *head, const char *text, const void *result, struct fl__mpi_work *w)
 {
 	char why[FL_MESSAGE_MAX];
@@ -290,7 +285,7 @@ static bool host_send_ended(struct fl__mpi_head *head, const char *text, const v
 		return rc > 0;
 	head->error = rc;
 	head->size = head->flags = 0;
-	head->done = head->count; /* with all of them, fl__chunk_end() counts none as done */
+	head->done = head->count; /* if all are done, fl__chunk_end() counts none */
 	(void)snprintf(why, sizeof why, "rank %d (%.48s) cannot send the result: %s", fl__mpi_world.rank,
 	               fl__mpi_world.host, fl_error_text(rc));
 	return host_send_ended(head, why, NULL, NULL);
@@ -330,7 +325,7 @@ static void host_reply_skipped(struct host_job *job)
 	host_reply(job, "");
 }
 
-/* Replies for a job that has run. With `kept` its result counts despite the error. */
+/* Replies for a job that has run. With `kept`, its result counts despite the error. */
 static void host_reply_run(struct host_job *job, int error, bool kept, const char *text)
 {
 	job->head.error = error;
@@ -341,7 +336,7 @@ static void host_reply_run(struct host_job *job, int error, bool kept, const cha
 	job->head.size = job->result ? job->result_size : 0;
 	if (job->work.each > 0 && job->result) {
 		job->head.flags |= FL__MPI_IMAGE;
-		/* An error becomes a size above all others: host_send_ended() notices it. */
+		/* An error becomes a size above all others, which host_send_ended() notices. */
 		job->head.size = (uint64_t)fl__image_size(job->result, job->head.count, job->work.each);
 	}
 	host_reply(job, text);
@@ -401,8 +396,8 @@ static void host_start_inner(struct host_job *job)
 	host_trace(job, FL__TRACE_POST, 0, 0);
 	if (p->open.processes) {
 		/*
-		 * relaxed: a figure. With 0 the inner executor measures this task, as it does each
-		 * task. Rank 0 chooses the tasks whose times it counts.
+		 * relaxed: a figure. With 0 the inner executor measures this task, like each task,
+		 * and rank 0 chooses the tasks whose times it counts.
 		 */
 		fl__store_relaxed(&p->inner->stats.skip, 0);
 		rc = fl__submit(p->inner, &job->plain, job->arg, job->head.count, &job->future, &config, 0);
@@ -420,7 +415,7 @@ static void host_start_inner(struct host_job *job)
 		job->head.flags = FL__MPI_BROKEN;
 		job->between = true;
 	}
-	/* `why_broken` does not change any more when a submit has failed so. */
+	/* `why_broken` no longer changes after a submit has failed with this error. */
 	host_reply(job, rc == -ENOTRECOVERABLE ? p->inner->why_broken : text);
 }
 
@@ -471,9 +466,9 @@ static void host_start_waiting(void)
 /* The inner executor. */
 
 /*
- * Makes the inner executor. Returns 0; or an error, and a text for rank 0: then the next task tries
- * again. The threads of the executor get the signals of the main thread, because a task may have
- * changed those of the runner.
+ * Makes the inner executor. Returns 0, or an error and a text for rank 0; then the next task tries
+ * again. The executor's threads get the signals of the main thread, because a task may have changed
+ * those of the runner.
  */
 static int host_create_inner(struct host_pool *p, char *text)
 {
@@ -508,8 +503,8 @@ static int host_create_inner(struct host_pool *p, char *text)
 }
 
 /*
- * Makes the job of a task. Returns NULL if the task is refused: then the head has the error and the
- * flags of ENDED, and `text` says why.
+ * Makes the job of a task. If the task is refused, returns NULL, stores the error and the flags of
+ * ENDED in the head, and says why in `text`.
  */
 static struct host_job *host_make_job(struct host_pool *p, struct fl__mpi_head *head, char *text)
 {
@@ -611,7 +606,7 @@ static void host_on_stop(const struct fl__mpi_head *head)
 
 /* The runner. */
 
-/* Asks the inline job to stop. The engine lock is released meanwhile: invariant 4. */
+/* Asks the inline job to stop. The engine lock is released meanwhile (invariant 4). */
 static void host_request_stop(void)
 {
 	struct host_job *job = host.inlined;
@@ -624,7 +619,7 @@ static void host_request_stop(void)
 }
 
 /*
- * The inline job begins or ends a blocking section. It does not hold the engine lock. During the
+ * Called when the inline job begins or ends a blocking section, without the engine lock. During the
  * section the main thread leads, and other jobs may run.
  */
 static void host_on_block(struct fl__run *run, bool begins)
@@ -695,7 +690,7 @@ static int host_call_inline(struct host_job *job, fl_task_ctx *task)
 	return error;
 }
 
-/* The inline job has run: replies, unless EXIT has come. */
+/* Called when the inline job has run. Replies, unless EXIT has come. */
 static void host_end_inline(int error, bool kept, const char *text)
 {
 	struct host_job *job = host.inlined;
@@ -734,7 +729,7 @@ static int64_t host_run_inline(struct host_job *job, int64_t began)
 	return now;
 }
 
-/* A leader pauses after a round. The engine lock is released meanwhile. */
+/* Pauses after a round of a leader. The engine lock is released meanwhile. */
 static void host_pause(struct fl__mpi_pace *pace, bool some)
 {
 	const enum fl__mpi_expects expects = fl__mpi_under_way() > 0 ? FL__MPI_EXPECTS_DATA
@@ -748,10 +743,10 @@ static void host_pause(struct fl__mpi_pace *pace, bool some)
 static bool host_round(unsigned tests);
 
 /*
- * Runs the jobs that wait, one after the other, for a short while. Several replies leave together:
- * up to HOST_TOGETHER of them, or all those since the last flush when the time `held` is over at
- * the end of a job. While a job is long, the main thread leads, and flushes the earlier replies.
- * Returns the time at which the last job ended, or 0 if there was no job.
+ * Runs the waiting jobs one after another for a short while. Several replies are sent together: up
+ * to HOST_TOGETHER, or all since the last flush if the time `held` is over when a job ends. During
+ * a long job the main thread leads, and flushes the earlier replies. Returns the time when the last
+ * job ended, or 0 if there was no job.
  */
 static int64_t host_run_waiting(void)
 {
@@ -762,8 +757,7 @@ static int64_t host_run_waiting(void)
 	unsigned n = 0;
 	while (!host.over && (now - began < turn) && (job = host_next_inline()) != NULL) {
 		/*
-		 * If a single job has just arrived, the time of its arrival is taken for the
-		 * present time.
+		 * If a single job has just arrived, its time of arrival serves as the present time.
 		 */
 		if (now == 0)
 			now = began = flushed =
@@ -781,7 +775,7 @@ static int64_t host_run_waiting(void)
 FL__COLD static void host_runner_exits(void *arg)
 {
 	(void)arg;
-	/* In a forked child nothing is left to do: the child ends with its thread. */
+	/* In a forked child there is nothing to do, because the child ends with its thread. */
 	if (!fl__is_forked(fl__mpi_world.fork_count))
 		fl__panic(host.inlined->type->name, host.inlined, "the task " FL__ENDS_THREAD);
 }
@@ -810,8 +804,8 @@ static void host_lead(void)
 }
 
 /*
- * The runner. pthread_cancel() acts on it only in tasks. Elsewhere the runner may hold the engine
- * lock, and calls of MPI are cancellation points.
+ * The runner. pthread_cancel() acts on it only in tasks, because elsewhere the runner may hold the
+ * engine lock, and calls of MPI are cancellation points.
  */
 static int host_run(void *arg)
 {
@@ -827,7 +821,7 @@ static int host_run(void *arg)
 }
 
 /*
- * Starts the runner if there is none. It gets the signals of the caller. Returns whether there is a
+ * Starts the runner, which gets the caller's signals, if there is none. Returns whether there is a
  * runner.
  */
 static bool host_start_runner(void)
@@ -904,7 +898,7 @@ static void host_on_close(const struct fl__mpi_head *head)
 	struct host_pool *p = host_find_pool(head->pool);
 	const fl_thread_config config = {.name = "mpi-close", .block_signals = true};
 	p->cancelled = head->flags & FL__MPI_CANCELLED;
-	p->closing = true; /* from now on the closer alone uses `inner` */
+	p->closing = true; /* from now on only the closer uses `inner` */
 	p->has_closer = p->inner && fl_thread_start(&p->closer, host_close, p, &config) == 0;
 	if (!p->has_closer)
 		(void)host_close(p);
@@ -947,7 +941,7 @@ static void host_handle(int from, const struct fl__mpi_head *head, const char *t
 	}
 }
 
-/* Receives, and starts jobs. Returns true if there was a message, or an end of something. */
+/* Receives, and starts jobs. Returns true if there was a message or something has ended. */
 static bool host_round(unsigned tests)
 {
 	host.now = 0;
@@ -959,9 +953,8 @@ static bool host_round(unsigned tests)
 }
 
 /*
- * Ends the rank. It asks all tasks to stop, and goes on with the transfers until all have ended, or
- * until nothing has come for FL__MPI_PATIENCE. Then it gives the tasks a second. Releases the
- * engine lock.
+ * Ends the rank. Asks all tasks to stop, and continues the transfers until all have ended, or until
+ * nothing has come for FL__MPI_PATIENCE. Then gives the tasks a second. Releases the engine lock.
  */
 static void host_leave(void)
 {
@@ -988,7 +981,10 @@ static void host_leave(void)
 		        fl__mpi_world.host);
 }
 
-/* The main thread watches while the runner leads. The engine lock is released meanwhile. */
+/*
+ * Called by the main thread, which watches while the runner leads. The engine lock is released
+ * meanwhile.
+ */
 static void host_watch(bool ran)
 {
 	static int64_t ran_at;
@@ -1018,7 +1014,7 @@ void fl__mpi_host_serve(void)
 		}
 		if (host.leader == FL__MPI_SECOND) {
 			host_watch(ran);
-			pace.found = fl__sys.now(); /* it polls at first when it leads again */
+			pace.found = fl__sys.now(); /* polls at first when it leads again */
 			continue;
 		}
 		const bool some = host_round(1);

@@ -2,7 +2,6 @@
 #pragma once
 
 /*
- * Makes this process a worker rank. The main thread calls it, and it returns when rank 0 has sent
- * EXIT.
+ * Makes this process a worker rank. Called by the main thread. Returns when rank 0 has sent EXIT.
  */
 void fl__mpi_host_serve(void);

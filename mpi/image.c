@@ -1,4 +1,5 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
+/* Images of structs with bytes (image.h). */
 #include "image.h"
 #include "internals.h"
 

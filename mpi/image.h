@@ -5,11 +5,11 @@
 #include <stddef.h>
 
 /*
- * The image of an array of structs that begin with an fl_bytes: one run of memory that travels in a
- * message. It has the structs, and behind them the bytes of each handle that has memory. The array
- * and each run of bytes begin at a multiple of FL__IMAGE_UNIT, and a zero byte follows each run of
- * bytes. The handle of a struct in the image tells the size of its bytes, and by a pointer that is
- * not NULL that it has memory.
+ * The image of an array of structs that begin with an fl_bytes is contiguous memory that is sent in
+ * a message. It consists of the structs, followed by the bytes of each handle that has memory. The
+ * array and each run of bytes begin at a multiple of FL__IMAGE_UNIT, and a zero byte follows each
+ * run of bytes. The handle of a struct in the image contains the size of its bytes, and a pointer
+ * that is not NULL if it has memory.
  */
 enum { FL__IMAGE_UNIT = 64 };
 
@@ -24,16 +24,16 @@ static inline size_t fl__image_part(const fl_bytes *b)
 }
 
 /*
- * Returns the size of the image of these structs. Returns -E2BIG if a handle has more than
- * FL_TASK_SIZE_MAX bytes, or if the number of units of the image exceeds an `int`.
+ * Returns the size of the image of these structs, or -E2BIG if a handle has more than
+ * FL_TASK_SIZE_MAX bytes or the number of units of the image exceeds an `int`.
  */
 int64_t fl__image_size(const void *structs, uint32_t count, size_t each);
 
 /*
  * Turns the handles of an image into handles of this process, whose bytes are those in the image.
- * `structs` are those in the image, or a copy of them. With an `owner` each handle is a further
- * reference to it; with NULL the handles are borrowed. Returns false if the bytes exceed `size`,
- * the size of the image.
+ * `structs` are those in the image, or a copy of them. If `owner` is not NULL, each handle is a
+ * further reference to it; otherwise the handles are borrowed. Returns false if the bytes exceed
+ * `size`, the size of the image.
  */
 bool fl__image_open(void *structs, uint32_t count, size_t each, unsigned char *image, size_t size,
                     struct fl__bytes *owner);

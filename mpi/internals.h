@@ -5,8 +5,7 @@
  * Everything that fairlead-mpi uses of the library's hidden parts. No other file of mpi includes a
  * header of lib. The lists below name each hidden function, type, variable and macro that a file of
  * mpi uses, under the header that declares it. tests/check_layers.py compares the lists with the
- * files, and holds this header to the core, the part for descriptors (fd), and the part for
- * processes.
+ * files, and allows this header only the core and the parts for descriptors (fd) and processes.
  */
 
 /*

@@ -15,7 +15,7 @@ struct fl__mpi_variable {
 	const char *name, *value;
 };
 
-/* They allow more ranks than CPUs. */
+/* Allow more ranks than CPUs. */
 static const struct fl__mpi_variable fl__mpi_oversubscribe[] = {
     {"OMPI_MCA_rmaps_base_oversubscribe", "1"},
     {"PRTE_MCA_rmaps_default_mapping_policy", ":oversubscribe"},
@@ -23,9 +23,8 @@ static const struct fl__mpi_variable fl__mpi_oversubscribe[] = {
 };
 
 /*
- * They allow ranks of root, as in containers, and bind no rank to a single CPU. The component
- * `netlink` of version 5 finds no path from a machine with an IPv6 address to itself; `weighted`
- * does.
+ * Allow root's ranks, as in containers, and bind no rank to a single CPU. The component `netlink`
+ * of version 5 finds no path from a machine with an IPv6 address to itself, but `weighted` does.
  */
 static const struct fl__mpi_variable fl__mpi_one_machine[] = {
     {"OMPI_ALLOW_RUN_AS_ROOT", "1"},
@@ -38,7 +37,7 @@ static const struct fl__mpi_variable fl__mpi_one_machine[] = {
     {NULL, NULL},
 };
 
-/* Returns false without memory. No other thread may read the environment meanwhile. */
+/* Returns false if there is no memory. No other thread may read the environment meanwhile. */
 static inline bool fl__mpi_set_launch_environment(void)
 {
 	bool all = true;

@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
  * The executor over MPI in rank 0. It is a transport of the remote core
- * (lib/process/remote/remote.c has the states of a task): the messages of wire.h take the tasks to
- * the worker ranks. A posted task has a *slot* of its rank. "How it works" in mpi/README.md has the
- * reasons.
+ * (lib/process/remote/remote.c describes the states of a task), whose messages (wire.h) take the
+ * tasks to the worker ranks. A posted task occupies a *slot* of its rank. "How it works" in
+ * mpi/README.md gives the reasons.
  *
  * A *round* receives messages, posts queued tasks, ends tasks, and flushes, for all executors over
  * MPI, which are called pools here. The leader of a round, which holds the engine lock, is one of:
@@ -33,21 +33,21 @@
  * In the comments below, *the lock* is the lock of the pool's executor.
  *
  * Invariants
- *   1. A posted task counts as started. So a rank gets at most `prefetch` tasks more than it has
- *      workers.
- *   2. A slot is added to `ended` of its pool, once, when two conditions hold: ENDED has come or
- *      the rank has died; and both transfers of the slot have ended. The argument is sent from the
- *      task block and its bytes, and a result arrives in the task block or in `image`, so the task
- *      must not end before. The round that adds the slot ends the task; if
- *      fl__mpi_look_for_deaths() has added it, the next round does. Then the slot is free.
- *      mpi_share_reap() empties the list before it adds slots.
+ *   1. A posted task counts as started. Therefore a rank gets at most `prefetch` tasks more than it
+ *      has workers.
+ *   2. A slot is added to `ended` of its pool, once, when ENDED has come or the rank has died, and
+ *      both transfers of the slot have ended. The task must not end earlier, because the argument
+ *      is sent from the task block and its bytes, and a result arrives in the task block or in
+ *      `image`. The round that adds the slot ends the task; if fl__mpi_look_for_deaths() has added
+ *      it, the next round does. Then the slot is free. mpi_share_reap() empties the list before it
+ *      adds slots.
  *   3. Leaders use a pool from its first submit until each rank with an executor of the pool has
  *      said CLOSED or has died. A join waits for that.
  *   4. A pool posts no task until all living ranks have its regions (regions.c).
- *   5. The share of a dead rank has no workers, and no slot of it is used again. A task that is
- *      still in a slot of that share ends when its transfers have ended. Its message tells of the
- *      death, or it is queued again (max_attempts). A pool that no leader knows yet learns of a
- *      death when it would open the rank.
+ *   5. The share of a dead rank has no workers, and none of its slots is used again. A task that is
+ *      still in a slot of that share ends when its transfers have ended, with a message about the
+ *      death, or is queued again (max_attempts). A pool that no leader knows yet learns of a death
+ *      when it would open the rank.
  *   6. `open_ranks` counts the shares that are `open`.
  */
 #include "engine.h"
@@ -131,7 +131,7 @@ struct mpi_pool {
 #define MPI_THREAD_LINGER FL_MS(10)
 
 static struct {
-	/* an fl__lock(), since mpi_on_stop() must not park; guards the next two */
+	/* an fl__lock(), because mpi_on_stop() must not park; guards the next two */
 	uint32_t lock;
 	struct mpi_pool *ready; /* pools with something to do; also read unlocked */
 	uint32_t pools_made;
@@ -177,7 +177,7 @@ static void mpi_pool_alert(struct mpi_pool *p)
 	fl__mpi_wake(FL__MPI_FIRST);
 }
 
-/* Makes the manager break the executor, and end what is queued. The lock is held. */
+/* Makes the manager break the executor and end the queued tasks. The lock is held. */
 FL_PRINTF(3, 4) static void mpi_pool_break(struct mpi_pool *p, int error, const char *format, ...)
 {
 	va_list args;
@@ -191,7 +191,7 @@ FL_PRINTF(3, 4) static void mpi_pool_break(struct mpi_pool *p, int error, const 
 }
 
 /*
- * Makes handles of the result's image, which share its memory. If there are several, no handle may
+ * Makes handles that share the memory of the result's image. If there are several, no handle may
  * change its size there, so `room` is 0.
  */
 static void mpi_slot_take_image(struct mpi_slot *s)
@@ -213,9 +213,9 @@ static void mpi_slot_trace(const struct mpi_slot *s, enum fl__trace_kind kind, i
 }
 
 /*
- * Returns whether the task of the slot, which was skipped or whose worker process or rank has died,
- * is queued again. That is so if it was skipped because of a recall, or has an attempt left; but
- * not if it was asked to stop.
+ * Returns whether the slot's task, which was skipped or whose worker process or rank has died, is
+ * queued again. It is if it was skipped because of a recall or has an attempt left, unless it was
+ * asked to stop.
  */
 static bool mpi_slot_runs_again(const struct mpi_slot *s)
 {
@@ -292,7 +292,7 @@ static void mpi_slot_try_end(struct mpi_slot *s)
 	FL__APPEND(p->ended, p->last_ended, s, next);
 }
 
-/* A transfer has ended. The leader calls it without the lock. */
+/* Called by the leader, without the lock, when a transfer has ended. */
 static void mpi_slot_transferred(void *arg)
 {
 	struct mpi_slot *s = arg;
@@ -309,7 +309,7 @@ static void mpi_share_close(struct mpi_share *share)
 
 /*
  * Gives the workers of a dead rank to a rank that has none. Returns false if there is no such rank,
- * if the pool closes, or if ranks have been told of regions.
+ * the pool closes, or ranks have been told of regions.
  */
 static bool mpi_share_hand_on(const struct mpi_share *share)
 {
@@ -328,7 +328,7 @@ static bool mpi_share_hand_on(const struct mpi_share *share)
 	return false;
 }
 
-/* The rank is dead: ends the tasks that it had, or queues them again. */
+/* Called when the rank is dead. Ends its tasks, or queues them again. */
 FL__COLD static void mpi_share_reap(struct mpi_share *share)
 {
 	struct mpi_pool *p = share->pool;
@@ -355,7 +355,7 @@ FL__COLD static void mpi_share_reap(struct mpi_share *share)
 		s->message =
 		    fl__message_format("rank %d (%s, process %d) has died", share->rank, about->host, about->pid);
 		s->ended = true;
-		/* With all elements as `done`, fl__chunk_end() counts none. */
+		/* If all elements are `done`, fl__chunk_end() counts none. */
 		s->end = (struct fl__mpi_head){
 		    .flags = FL__MPI_DIED, .error = -EOWNERDEAD, .rest = -1, .done = s->block->future.count};
 		mpi_slot_try_end(s);
@@ -415,8 +415,8 @@ static int mpi_share_open(struct mpi_share *share)
 }
 
 /*
- * Returns a rank with a free worker, or else one with a free slot. Returns NULL if there is none,
- * or if ranks do not have the regions yet.
+ * Returns a rank with a free worker or, if there is none, one with a free slot. Returns NULL if
+ * there is neither, or if ranks do not have the regions yet.
  */
 static struct mpi_share *mpi_pool_choose(struct mpi_pool *p)
 {
@@ -442,7 +442,7 @@ static int mpi_on_post(fl_executor *e, struct fl__task_block *block)
 	do {
 		share = mpi_pool_choose(p);
 		rc = !share ? -EAGAIN : share->slots ? 0 : mpi_share_open(share);
-	} while (rc == -EPIPE); /* that rank has died: tries another one */
+	} while (rc == -EPIPE); /* that rank has died, so tries another one */
 	if (rc != 0)
 		return rc;
 	fl_future *f = &block->future;
@@ -474,7 +474,7 @@ static int mpi_on_post(fl_executor *e, struct fl__task_block *block)
 	s->round = head.round;
 	s->ended = s->recalled = s->begun = false;
 	fl__store_relaxed(&s->stops, 0); /* relaxed: no thread knows the task yet */
-	/* mpi_pool_balance() needs the time, and so do the statistics of a task with a stamp. */
+	/* mpi_pool_balance() needs the time, and so do the statistics of a stamped task. */
 	if (p->now == 0 && (p->mpi.prefetch > 0 || f->error != 0))
 		p->now = fl__sys.now();
 	s->posted_at = p->now;
@@ -512,7 +512,7 @@ static void mpi_on_stop(struct fl__task_block *block, bool by_token)
 }
 
 /*
- * Returns how many workers have no task, without those for which a task is on its way back. Also
+ * Returns how many workers have no task, except those for which a task is on its way back. Also
  * resets `newer` for mpi_slot_waits().
  */
 static uint32_t mpi_pool_count_free(struct mpi_pool *p)
@@ -528,9 +528,9 @@ static uint32_t mpi_pool_count_free(struct mpi_pool *p)
 }
 
 /*
- * Returns whether the task waits at its rank, as far as rank 0 knows: the rank has at least as many
- * older tasks as workers. It is called for the rank's latest task first, since `newer` counts the
- * calls.
+ * Returns whether the task waits at its rank, as far as rank 0 knows, because the rank has at least
+ * as many older tasks as workers. Must be called for the rank's latest task first, because `newer`
+ * counts the calls.
  */
 static bool mpi_slot_waits(const struct mpi_slot *s)
 {
@@ -561,8 +561,8 @@ static void mpi_pool_balance(struct mpi_pool *p)
 static void mpi_pool_send_stops(struct mpi_pool *p)
 {
 	/*
-	 * relaxed: a stale 0 does no harm, since mpi_on_stop() causes another round. acquire: pairs
-	 * with the release in mpi_on_stop().
+	 * relaxed: a stale 0 does no harm, because mpi_on_stop() causes another round. acquire:
+	 * pairs with the release in mpi_on_stop().
 	 */
 	if (fl__load_relaxed(&p->stops) == 0 || fl__swap_acquire(&p->stops, 0) == 0)
 		return;
@@ -578,7 +578,7 @@ static void mpi_pool_send_stops(struct mpi_pool *p)
 
 /*
  * Lets the ranks kill the tasks that run in processes. If there is no memory for the message to a
- * rank, the tasks of this rank and of later ones are not killed; they were asked to stop.
+ * rank, the tasks of this rank and of later ones are not killed, but they were asked to stop.
  */
 static void mpi_pool_send_terminate(struct mpi_pool *p)
 {
@@ -608,7 +608,7 @@ static void mpi_pool_close(struct mpi_pool *p)
 			fl__mpi_must_send(rank, &head, "", NULL, NULL);
 }
 
-/* Tells the ranks of the regions when the first task is queued. */
+/* Tells the ranks about the regions when the first task is queued. */
 static void mpi_pool_send_regions(struct mpi_pool *p)
 {
 	if (!p->sender || p->told || !p->base.queue.head)
@@ -696,8 +696,8 @@ static void mpi_pool_on_has(struct mpi_pool *p, int from, const struct fl__mpi_h
 	FL__HELD(&p->base.lock);
 	if (rc == 0) {
 		/*
-		 * The rank's executor is opened now, and not with its first task, so that CLOSE
-		 * frees the regions.
+		 * The rank's executor is opened now, not with its first task, so that CLOSE frees
+		 * the regions.
 		 */
 		if (mpi_share_open(&p->shares[from]) != 0)
 			fl__mpi_abort("rank 0 has no memory for a message");
@@ -728,7 +728,7 @@ static void mpi_take_ready(void)
 	fl__store_relaxed(&mpi_thread.ready, NULL); /* relaxed: the caller holds mpi_thread.lock */
 }
 
-/* No leader uses the pool again, so its manager may end. The lock is not held. */
+/* Called when no leader uses the pool again, so that its manager may end. The lock is not held. */
 static void mpi_pool_forget(struct mpi_pool *p)
 {
 	FL__HELD(&p->base.lock);
@@ -773,8 +773,8 @@ void fl__mpi_on_death(int rank)
 /* Rounds. The engine lock is held, and no other. */
 
 /*
- * Does what is to be done for the pool in a round. The lock is held, but released for a while.
- * Returns true if a task has ended.
+ * Does the pool's work in a round. The lock is held, but released for a while. Returns true if a
+ * task has ended.
  */
 static bool mpi_pool_work(struct mpi_pool *p)
 {
@@ -808,8 +808,8 @@ static bool mpi_pool_serve(struct mpi_pool *p)
 }
 
 /*
- * Tells the ranks to end, and goes on with the transfers until all have ended, or until nothing has
- * come for FL__MPI_PATIENCE. The ranks do the same meanwhile.
+ * Tells the ranks to end, and continues the transfers until all have ended, or until nothing has
+ * come for FL__MPI_PATIENCE. Meanwhile the ranks do the same.
  */
 static void mpi_leave(void)
 {
@@ -826,21 +826,21 @@ static void mpi_leave(void)
 		fl__mpi_flush();
 	}
 	/*
-	 * With fault tolerance the end does not need these transfers: MPI may keep those with dead
-	 * ranks.
+	 * With fault tolerance the end does not need these transfers, because MPI may keep those
+	 * with dead ranks.
 	 */
 	if (fl__mpi_under_way() > 0 && !fl__mpi_world.survives)
 		fl__mpi_abort("rank 0 ends with large arguments or results under way");
 }
 
 /*
- * Leads one round, and returns whether there was work. With `tests` above 0 it receives, as
- * fl__mpi_progress() does; with 0 it receives nothing.
+ * Leads one round, and returns whether there was work. If `tests` is above 0, receives like
+ * fl__mpi_progress(); if it is 0, receives nothing.
  */
 static bool mpi_round(unsigned tests)
 {
 	bool some = tests > 0 && fl__mpi_progress(mpi_handle, tests);
-	/* relaxed: if it is stale, mpi_settle() finds the pool */
+	/* relaxed: if the value is stale, mpi_settle() finds the pool */
 	if (fl__load_relaxed(&mpi_thread.ready)) {
 		FL__LOCKED(&mpi_thread.lock);
 		mpi_take_ready();
@@ -860,7 +860,7 @@ static bool mpi_expects(void)
 	return fl__mpi_under_way() > 0;
 }
 
-/* A poller or submitter ends its lead, and releases the engine lock. */
+/* Called when a poller or submitter stops leading. Releases the engine lock. */
 static void mpi_stop_leading(void)
 {
 	const bool wake = mpi_thread.asleep && mpi_expects();
@@ -871,8 +871,8 @@ static void mpi_stop_leading(void)
 }
 
 /*
- * Leads a round if no other thread leads, and sets `*some` if there was work. Returns false if
- * another thread leads. Not for the MPI thread. No lock is held.
+ * Leads a round if no other thread leads, and sets `*some` to whether there was work. Returns false
+ * if another thread leads. Not for the MPI thread. No lock is held.
  */
 static bool mpi_try_round(unsigned tests, bool *some)
 {
@@ -897,7 +897,7 @@ static bool mpi_has_ready(void)
 }
 
 /*
- * A leader calls it after its last round: it serves the pools that other threads have added
+ * Called by a leader after its last round. Serves the pools that other threads have added
  * meanwhile.
  */
 static void mpi_settle(void)
@@ -1053,8 +1053,8 @@ static bool mpi_pool_is_due(const struct mpi_pool *p)
 }
 
 /*
- * Queues the task. Returns an error; or 0 if the task may wait; or 1 if tasks are to be posted now.
- * If the caller leads (`leads`), they have been posted. The lock is not held.
+ * Queues the task. Returns an error, 0 if the task may wait, or 1 if tasks must be posted now. If
+ * the caller leads (`leads`), they have already been posted. The lock is not held.
  */
 static int mpi_pool_queue(struct mpi_pool *p, struct fl__task_block *block, bool leads)
 {
@@ -1073,8 +1073,8 @@ static int mpi_pool_queue(struct mpi_pool *p, struct fl__task_block *block, bool
 }
 
 /*
- * Submits as the leader, and ends the lead. Returns the result of mpi_pool_queue(). The lock is not
- * held.
+ * Submits as the leader, and then stops leading. Returns the result of mpi_pool_queue(). The lock
+ * is not held.
  */
 static int mpi_pool_lead_submit(struct mpi_pool *p, struct fl__task_block *block)
 {
@@ -1137,8 +1137,8 @@ static void mpi_pool_on_destroy(fl_executor *e)
 	struct mpi_share *const shares = p->shares;
 	fl__free(p->sender);
 	/*
-	 * The last task block frees `p`, or else this call. If the create has failed, reports have
-	 * read the shares until now.
+	 * This call frees `p`, unless task blocks are left: then the last one does. If the creation
+	 * has failed, reports have read the shares until now.
 	 */
 	fl__remote_fini(&p->remote);
 	FL__EACH_RANK (rank)
@@ -1160,7 +1160,7 @@ static const struct fl__executor_ops mpi_pool_ops = {
 
 _Static_assert(FL_MPI_INITIALIZE_MAX + sizeof(struct fl__mpi_open) <= FL__MPI_INLINE, "OPEN has room for it");
 
-/* It is in this file because every program with such an executor links it. */
+/* In this file, because every program with such an executor links it. */
 FL__AT_START static void mpi_set_hook(void)
 {
 	fl__main_hook = fl__mpi_main;
@@ -1168,7 +1168,7 @@ FL__AT_START static void mpi_set_hook(void)
 
 unsigned fl_mpi_ranks(void)
 {
-	/* relaxed: the caller orders `size` with a create; `deaths` is a single number */
+	/* relaxed: the caller orders `size` after the creation; `deaths` is a single number */
 	return (unsigned)(fl__load_relaxed(&fl__mpi_world.size) - fl__load_relaxed(&fl__mpi_world.deaths));
 }
 
@@ -1195,7 +1195,7 @@ static unsigned mpi_pool_distribute(struct mpi_pool *p, unsigned workers)
 	return sum;
 }
 
-/* Warns, once, if a rank may use one CPU of many. */
+/* Warns once if a rank may use only one CPU of several. */
 static void mpi_warn_of_binding(void)
 {
 	static bool warned;
@@ -1212,7 +1212,7 @@ static void mpi_warn_of_binding(void)
 }
 
 /*
- * On failure `p` has been freed. The shares are complete before fl__remote_init(), since reports
+ * On failure `p` has been freed. The shares are complete before fl__remote_init(), because reports
  * read them from then on.
  */
 static int mpi_pool_init(struct mpi_pool *p, const fl_executor_config *config, const fl_mpi_config *mpi)

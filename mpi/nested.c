@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * The executor for nested tasks in a worker rank. Each thread that runs tasks of rank 0 has one, as
- * a local, and makes it when it runs its first task.
+ * The executor for nested tasks in a worker rank. Each thread that runs tasks of rank 0 has one in
+ * thread-local storage, which it makes when it runs its first task.
  */
 #include "nested.h"
 #include "internals.h"
@@ -15,7 +15,7 @@ static void nested_free(void *e)
 
 static fl_local nested_local = FL_LOCAL_INIT(nested_free);
 
-/* Returns the executor of the calling thread, or NULL without memory. */
+/* Returns the executor of the calling thread, or NULL if there is no memory. */
 static fl_executor *nested_of_thread(void)
 {
 	fl_executor *e = fl_local_get(&nested_local);

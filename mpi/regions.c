@@ -1,17 +1,17 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * How the regions of an executor reach the ranks. docs/decisions/mpi-regions.md has the reasons.
+ * How the regions of an executor reach the ranks. docs/decisions/mpi-regions.md gives the reasons.
  *
- * A *machine* is a host name, a boot, and a PID namespace: ranks on one machine can share memory.
- * Each machine has one copy of a region, which belongs to one rank, the *owner*. On rank 0's
- * machine the owner is rank 0, with the user's region. Elsewhere the owner is the first rank that
- * is told: it makes regions of the same sizes, and fetches their bytes from rank 0. Then rank 0
- * tells the other ranks of the machine. These map the owner's memory through /proc/PID/fd, and
- * compare device and inode. A rank that cannot map it becomes an owner, whose memory no other rank
- * maps.
+ * A *machine* is identified by its host name, boot, and PID namespace; ranks on one machine can
+ * share memory. Each machine has one copy of a region, which belongs to one rank, the *owner*. On
+ * rank 0's machine the owner is rank 0, with the user's region. Elsewhere the owner is the first
+ * rank that is told about the regions: it makes regions of the same sizes, and fetches their bytes
+ * from rank 0. Then rank 0 tells the other ranks of the machine, which map the owner's memory
+ * through /proc/PID/fd, and compare device and inode. A rank that cannot map it becomes another
+ * owner, whose memory no other rank maps.
  *
- * For each executor, a rank is in one of these states. The death of the rank leads from each state
- * to `failed`.
+ * For each executor, a rank is in one of these states. If the rank dies, each state becomes
+ * `failed`.
  *
  *   state   meaning                                                next
  *   unused  the rank was told nothing                              waits, told
@@ -21,18 +21,18 @@
  *   failed  HAS has come, with an error; or the rank has died      none
  *
  * Invariants
- *   1. No task begins before all living ranks have the regions. So no task writes to a region that
+ *   1. No task begins before all living ranks have the regions, so no task writes to a region that
  *      is still being copied.
- *   2. An owner has one piece under way at most, and asks for the next one by WANT. So an owner can
- *      fail at any time.
- *   3. An owner's descriptors are open while other ranks may still map its memory. For the executor
- *      is closed on all ranks at once, and not while a rank is in the state "told".
+ *   2. An owner has at most one piece under way, and asks for the next one by WANT, so it can fail
+ *      at any time.
+ *   3. An owner's descriptors are open while other ranks may still map its memory, because the
+ *      executor is closed on all ranks at once, and not while a rank is in the state "told".
  *
- * A thread of its own makes or maps the regions of a rank, because a GiB takes a quarter of a
- * second. Only if that thread cannot be started, the leader makes or maps them itself.
+ * A separate thread makes or maps a rank's regions, because a GiB takes a quarter of a second. Only
+ * if that thread cannot be started does the leader make or map them itself.
  *
- * The ranks of a machine see each other's writes to a region. Nothing else is promised: the copies
- * of two machines differ once one of them is written.
+ * The ranks of a machine see each other's writes to a region. Nothing else is promised, and the
+ * copies of two machines differ once one of them is written.
  */
 #include "regions.h"
 #include "engine.h"
@@ -48,7 +48,7 @@
 
 _Static_assert(sizeof(struct fl__mpi_regions) <= FL__MPI_INLINE, "REGIONS and HAS are never announced");
 
-/* The bytes of one message. Other data pass between two of them. */
+/* The bytes of one message. Other data can be sent between two such messages. */
 #define REGIONS_PIECE ((uint64_t)16 << 20)
 
 uint64_t fl__mpi_machine(const char *host)
@@ -90,7 +90,7 @@ struct sender_rank {
 	enum sender_state state;
 	bool owns;  /* the rank is an owner */
 	bool alone; /* no other rank maps its memory */
-	/* of an owner that has the bytes; HAS tells it */
+	/* of an owner that has the bytes, as HAS says */
 	struct fl__mpi_region memory[FL_REGIONS_MAX];
 };
 
@@ -169,8 +169,8 @@ void fl__mpi_sender_tell(struct fl__mpi_sender *s, uint32_t pool, int rank)
 }
 
 /*
- * Returns the size of the piece that the rank wants, or 0 if there is none: then the answer has no
- * bytes.
+ * Returns the size of the piece that the rank wants, or 0 if there is no such piece; then the
+ * answer contains no bytes.
  */
 static size_t sender_piece_size(const struct fl__mpi_sender *s, const struct fl__mpi_head *want)
 {
@@ -200,7 +200,7 @@ void fl__mpi_sender_on_want(struct fl__mpi_sender *s, int from, const struct fl_
 	s->under_way += fl__mpi_must_send(from, &head, "", piece, &s->piece);
 }
 
-/* The rank cannot map the memory of its machine, so it becomes an owner. */
+/* Called when the rank cannot map the memory of its machine. Makes it an owner. */
 static void sender_tell_alone(struct fl__mpi_sender *s, int rank, const struct fl__mpi_head *head)
 {
 	fl__log(FL_LOG_WARNING, "rank %d (%s) cannot map the regions of its machine, and gets a copy of its own: %s",
@@ -269,7 +269,7 @@ void fl__mpi_sender_stop(struct fl__mpi_sender *s)
 }
 
 struct receiver {
-	struct fl__mpi_received received; /* first, since fl__mpi_receiver_take() returns it */
+	struct fl__mpi_received received; /* first, because fl__mpi_receiver_take() returns it */
 	struct fl__mpi_work work;         /* of the maker, and then of each piece */
 	struct receiver *next, **link;
 	uint32_t pool;
@@ -311,7 +311,7 @@ struct fl__mpi_received *fl__mpi_receiver_take(uint32_t pool)
 }
 
 /*
- * Tells rank 0 that the rank cannot make, map, fetch or use this region (`verb`). Frees the
+ * Tells rank 0 that the rank cannot `verb` (make, map, fetch or use) this region. Frees the
  * receiver.
  */
 static void receiver_fail(struct receiver *r, int error, const char *verb, unsigned at)
@@ -341,8 +341,8 @@ static void receiver_succeed(const struct receiver *r)
 }
 
 /*
- * Opens a region of another process, or returns an error. It compares before it opens, because an
- * open could have effects on a file that is not the region.
+ * Opens a region of another process, or returns an error. Compares before it opens, because opening
+ * a file that is not the region could have effects.
  */
 static int receiver_open(const struct fl__mpi_region *about, int pid)
 {
@@ -377,7 +377,7 @@ static int receiver_make(fl_shm **region, const struct fl__mpi_region *about)
 		return 0;
 	fl_shm_free(*region);
 	*region = NULL;
-	return -EPROTO; /* the pages here have another size */
+	return -EPROTO; /* the page size here is different */
 }
 
 /* Makes the region read-only if rank 0's is. */

@@ -1,11 +1,11 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * The start of MPI in fl_process_main(), the spawn of worker ranks, and the end.
+ * Starts MPI in fl_process_main(), spawns worker ranks, and ends MPI.
  *
- * A launcher starts the program once for each rank, and tells the rank so by variables of the
- * environment. The launcher may be that of another implementation of MPI, or may not speak the PMI
- * that the program's MPI needs (plain srun). Then MPI sees a world of one in each rank, and each
- * rank would do the whole work, or MPI hangs. Such a process ends here, with one line.
+ * A launcher starts the program once for each rank, and tells the rank so by environment variables.
+ * The launcher may belong to another implementation of MPI, or may not speak the PMI that the
+ * program's MPI needs (plain srun). Then MPI sees a world of one in each rank, so that each rank
+ * would do the whole work, or MPI hangs. Such a process ends here, with one line in the log.
  *
  * Rank 0 of a world of one, or a process without a launcher, spawns worker ranks when the first
  * executor asks for them. The spawned ranks find the intercommunicator to rank 0 by
@@ -34,8 +34,8 @@ static struct {
 } start = {.lock = FL_MUTEX_INIT};
 
 /*
- * Whether a process without a launcher may start MPI. MPICH hangs if the mpiexec in PATH is that of
- * version 4.0, or of another MPI.
+ * Whether a process without a launcher may start MPI. MPICH hangs if the mpiexec in PATH belongs to
+ * version 4.0 or to another MPI.
  */
 #ifdef OPEN_MPI
 enum { START_NEEDS_NO_LAUNCHER = true };
@@ -47,10 +47,10 @@ struct start_launcher {
 	const char *name;                          /* NULL if there is none */
 	const char *rank_variable, *size_variable; /* the second one may be NULL */
 	bool speaks_pmi;                           /* it connects the ranks as MPI's launchers do */
-	long size;                                 /* 0 if the launcher does not tell it */
+	long size;                                 /* 0 if the launcher does not say it */
 };
 
-/* The known launchers, in the order in which they are looked for. Those without PMI come last. */
+/* The known launchers, in the order of the search. Those without PMI come last. */
 static const struct start_launcher start_launchers[] = {
     {"Open MPI's mpirun", "OMPI_COMM_WORLD_RANK", "OMPI_COMM_WORLD_SIZE", true},
     {"a launcher with PMIx", "PMIX_RANK", NULL, true},
@@ -71,7 +71,7 @@ static long start_number(const char *variable)
 /*
  * Returns the first launcher whose variable for the rank is set. A launcher without PMI starts
  * programs of all kinds, so it counts only if it has started several processes. Slurm also starts
- * other launchers: if they do not tell the number of ranks, Slurm's number counts.
+ * other launchers; if they do not say the number of ranks, Slurm's number counts.
  */
 static struct start_launcher start_find_launcher(void)
 {
@@ -91,8 +91,8 @@ static struct start_launcher start_find_launcher(void)
 
 /*
  * Marks the environment with the job and the number of this rank. A process that a rank starts
- * inherits the variables of the launcher, but also the mark. Returns false if the mark was there
- * already, or without memory.
+ * inherits the launcher's variables, but also the mark. Returns false if the mark was already
+ * there, or if there is no memory.
  */
 static bool start_mark_rank(const struct start_launcher *launcher)
 {
@@ -106,8 +106,8 @@ static bool start_mark_rank(const struct start_launcher *launcher)
 }
 
 /*
- * Ends the process with a line. Each rank writes the line, because a launcher may kill the others
- * when one ends.
+ * Ends the process with a line in the log. Each rank writes it, because a launcher may kill the
+ * others when one ends.
  */
 static _Noreturn void start_refuse(const struct start_launcher *launcher, const char *sees)
 {
@@ -120,9 +120,9 @@ static _Noreturn void start_refuse(const struct start_launcher *launcher, const 
 }
 
 /*
- * Refuses launchers before MPI_Init() is called. MPICH would hang in it under Open MPI's mpirun.
- * Without PMI, Open MPI 4 would abort with a page of text. MPICH may know the protocol of srun, so
- * a program that is built with MPICH refuses no launcher for lack of PMI.
+ * Refuses launchers before MPI_Init() is called, in which MPICH would hang under Open MPI's mpirun,
+ * and Open MPI 4 would abort with a page of text without PMI. MPICH may know srun's protocol, so a
+ * program that is built with MPICH does not refuse launchers for lack of PMI.
  */
 static void start_check_launcher(const struct start_launcher *launcher)
 {
@@ -164,8 +164,8 @@ static void start_check_protocol(const struct fl__mpi_hello *peer, int rank)
 }
 
 /*
- * Returns whether both programs have a build-id, and these differ. Programs without one cannot be
- * compared between hosts: their tasks are compared instead.
+ * Returns whether both programs have a build-id and these differ. Programs without one cannot be
+ * compared between hosts, so their tasks are compared instead.
  */
 static bool start_is_other_build(const struct fl__mpi_hello *a, const struct fl__mpi_hello *b)
 {
@@ -206,9 +206,9 @@ static void start_call_at_exit(void (*function)(void))
 }
 
 /*
- * The function of a worker rank for atexit(). Since version 4.2, MPICH tells its launcher in such a
+ * A worker rank's function for atexit(). Since version 4.2, MPICH tells its launcher in such a
  * function that a rank ends in order, so a worker rank ends by exit(). This function is registered
- * before that of MPI and after those that the program has registered before fl_process_main(), so
+ * before that of MPI, but after those that the program has registered before fl_process_main(), so
  * it runs between them. It keeps these functions of the program from running, as in a worker
  * process.
  */
@@ -222,8 +222,8 @@ static void start_end_worker(void)
 
 /*
  * Another function of a worker rank for atexit(), with fault tolerance, which runs before that of
- * MPI. It acts if a task has called exit(). MPI would not notice a rank that leaves in order, and
- * its status would become that of mpirun. So the rank is killed.
+ * MPI. If a task has called exit(), it kills the rank, because MPI would not notice a rank that
+ * leaves in order, and the rank's status would become that of mpirun.
  */
 static void start_kill_worker(void)
 {
@@ -233,7 +233,7 @@ static void start_kill_worker(void)
 	(void)kill(getpid(), SIGKILL);
 }
 
-/* Says why there can be no executor. `alone` is true if worker ranks would help. */
+/* Stores why there can be no executor. `alone` is true if worker ranks would help. */
 static void start_refuse_executors(const char *refusal, bool alone)
 {
 	fl__mpi_world.refusal = refusal;
@@ -294,7 +294,7 @@ void fl__mpi_main(int argc, char **argv)
 }
 
 /*
- * Starts MPI in a process without a launcher. Returns false if that is not possible: then
+ * Starts MPI in a process without a launcher. If that is not possible, returns false, and
  * fl__mpi_world.refusal says why.
  */
 static bool start_without_launcher(void)
@@ -305,8 +305,8 @@ static bool start_without_launcher(void)
 	fl__mpi_start(NULL, NULL, &start.hello);
 	start_call_at_exit(start_at_exit);
 	/*
-	 * Open MPI has set the variables of a launcher, which programs that this process starts
-	 * inherit.
+	 * Open MPI has set the variables of a launcher, which are inherited by programs that this
+	 * process starts.
 	 */
 	const struct start_launcher launcher = start_find_launcher();
 	if (launcher.name && !start_mark_rank(&launcher))
@@ -316,7 +316,7 @@ static bool start_without_launcher(void)
 
 /*
  * Spawns `n` worker ranks. Returns 0, and fl__mpi_world tells whether there can be executors; or
- * -EAGAIN, and `why` has the cause.
+ * returns -EAGAIN, and stores the cause in `why`.
  */
 static int start_spawn(unsigned n, char *why, size_t size)
 {

@@ -9,18 +9,18 @@
 /*
  * The messages between rank 0 and the worker ranks.
  *
- * A message of MPI has one or several messages of ours, at most FL__MPI_MESSAGE_MAX bytes in all.
- * Each of ours is a head, `text` bytes of a text, and `size` bytes of data. Data above
- * FL__MPI_INLINE bytes are only announced by the head: they follow as one message on a second
+ * An MPI message consists of one or several messages of ours, at most FL__MPI_MESSAGE_MAX bytes in
+ * all. Each of ours consists of a head, `text` bytes of text, and `size` bytes of data. Data above
+ * FL__MPI_INLINE bytes are only *announced* by the head, and follow as one message on a second
  * communicator. The receiver posts its receives there in the order of the announcements, so these
  * messages need no tag. With fault tolerance the limit is lower for ENDED (engine.c).
  *
  * If the arguments or results are structs with an fl_bytes, the data are their image (image.h). An
  * image above FL__MPI_INLINE bytes is only *offered*: the receiver answers each offer with FETCH,
- * in the order of the offers, and then gets the image as a message whose tag is not that of
- * announced data. So a receiver that has no memory drops the image, and only this task fails. With
- * fault tolerance all announced data between ranks that do not share memory are offered, and come
- * in pieces (engine.c).
+ * in the order of the offers, and then gets the image as a message with another tag than announced
+ * data. So a receiver without memory can drop the image, and only this task fails. With fault
+ * tolerance all announced data between ranks that do not share memory are offered, and come in
+ * pieces (engine.c).
  *
  *   kind       from      to        what                                 data
  *   OPEN       rank 0    a worker  makes the executor `pool`            struct fl__mpi_open, the
@@ -49,13 +49,13 @@
  * Rules
  *   1. A slot is the number by which rank 0 knows a task at one rank. It is free again when ENDED
  *      has come and the argument and the result have been transferred. `round` counts the posts of
- *      tasks by rank 0, so a task that is posted again has another number. `round` tells the tasks
- *      of one slot apart, because a STOP or RECALL may cross the ENDED of its task. It is also the
+ *      tasks by rank 0, so a task that is posted again gets a new number. It distinguishes the
+ *      tasks of one slot, because a STOP or RECALL may cross the ENDED of its task. It is also the
  *      name of the task in the flight recorders of both ranks.
  *   2. If an executor has regions, a rank gets REGIONS, and answers with HAS, before it gets OPEN.
- *   3. If the elements of a task were timed, its ENDED has in `rest` for how many nanoseconds they
- *      ran, and in `check` the time from the arrival of the argument to the start, in units of
- *      FL__MPI_UNIT, modulo 36 minutes. Otherwise `rest` is -1, and `check` says nothing.
+ *   3. If the elements of a task were timed, `rest` of its ENDED says for how many nanoseconds they
+ *      ran, and `check` is the time from the arrival of the argument to the start, in units of
+ *      FL__MPI_UNIT, modulo 36 minutes. Otherwise `rest` is -1, and `check` means nothing.
  */
 enum fl__mpi_kind {
 	FL__MPI_OPEN = 1,
@@ -88,7 +88,7 @@ enum {
 	FL__MPI_UNREACHED = 128,  /* in HAS: the rank cannot map the owner's memory */
 	FL__MPI_IMAGE = 256,      /* in TASK and ENDED: the data are an image */
 	FL__MPI_DIED = 512,       /* in ENDED: a worker process has died, or (in rank 0) the rank */
-	FL__MPI_CANCELLED = 1024, /* in CLOSE: the initializers are to stop, too */
+	FL__MPI_CANCELLED = 1024, /* in CLOSE: also stop the initializers */
 };
 
 struct fl__mpi_head {
@@ -119,9 +119,8 @@ struct fl__mpi_region {
 };
 
 /*
- * The data of REGIONS and of HAS. In REGIONS, `pid` is the process whose memory the rank is to map,
- * or 0 if the rank is to copy the bytes from rank 0. In HAS, `pid` is the process of the rank
- * itself.
+ * The data of REGIONS and HAS. In REGIONS, `pid` is the process whose memory the rank is to map, or
+ * 0 if the rank is to copy the bytes from rank 0. In HAS, `pid` is the rank's own process.
  */
 struct fl__mpi_regions {
 	uint32_t n;
@@ -136,10 +135,10 @@ enum { FL__MPI_UNIT = 512 /* nanoseconds */ };
 
 /*
  * What each rank tells rank 0 at the start. Its size and its first four fields never change, so
- * that ranks of different versions understand that they differ.
+ * that ranks can tell whether their versions differ.
  */
 struct fl__mpi_hello {
-	uint32_t magic; /* tells also the order of bytes */
+	uint32_t magic; /* also tells the byte order */
 	uint32_t protocol;
 	uint32_t pointer_size;
 	uint32_t level; /* 1 if MPI grants MPI_THREAD_SERIALIZED, otherwise 0 */

@@ -10,12 +10,11 @@
 FL_BEGIN_DECLS
 
 /*
- * The executor over MPI runs tasks on several machines. It is in a library of its own,
- * fairlead-mpi.
+ * The executor over MPI runs tasks on several machines. It is in a separate library, fairlead-mpi.
  *
  *     int main(int argc, char **argv)
  *     {
- *             fl_process_main(argc, argv); // the first line: worker ranks do not return from it
+ *             fl_process_main(argc, argv); // the first line; it does not return in worker ranks
  *             FL_SCOPED(fl_executor) *cluster = NULL;
  *             int rc = fl_mpi_executor_create(&cluster, NULL, NULL);
  *             if (rc == 0)
@@ -43,10 +42,10 @@ FL_BEGIN_DECLS
  *
  * Start of a task
  *
- * For fl_future_cancel() a task has started as soon as it was sent to a rank. A rank is sent as
+ * For fl_future_cancel() a task has started as soon as it was sent to a rank. Each rank is sent as
  * many tasks as it has workers, and `prefetch` more. A prefetched task that is asked to stop ends
  * as cancelled, unless a worker of the rank has begun it. When no task is pending in rank 0, a
- * prefetched task that has waited for more than a millisecond moves to another rank that has a free
+ * prefetched task that has waited for more than a millisecond moves to another rank with a free
  * worker.
  *
  * If a rank does not know a task, or knows it by another build or size, the task fails with -ENOENT
@@ -63,13 +62,13 @@ FL_BEGIN_DECLS
  *
  * On rank 0's machine fl_task_region() returns the region itself. On each other machine it returns
  * a copy, of which there is one for each executor. What a task writes to a copy does not come back
- * to rank 0, and what rank 0 writes later does not reach the copy. A container counts as a machine
- * of its own.
+ * to rank 0, and what rank 0 writes later does not reach the copy. A container counts as a separate
+ * machine.
  *
- * A task sees all that was written to the regions before the first submit. From the first submit
- * until a task has begun, the program must not write to the regions, allocate in them, or hold
- * locks there. A copy has the same offsets, root, blocks and locks as the region. A sealed region
- * (fl_shm_seal()) is read-only in all ranks.
+ * A task sees everything that was written to the regions before the first submit. From the first
+ * submit until a task has begun, the program must not write to the regions, allocate in them, or
+ * hold locks there. A copy has the same offsets, root, blocks and locks as the region. A sealed
+ * region (fl_shm_seal()) is read-only in all ranks.
  *
  * If a rank cannot get the regions, the executor breaks before any task has run. Its tasks end with
  * -ENOTRECOVERABLE, and a message that names the rank, its host, the region and the error.
@@ -112,8 +111,8 @@ FL_BEGIN_DECLS
  */
 typedef struct fl_mpi_config {
 	/*
-	 * Whether each worker rank runs its tasks in worker processes of its own. Then the members
-	 * of fl_executor_config for the workers of a process executor apply to these workers.
+	 * Whether each worker rank runs its tasks in its own worker processes. Then the members of
+	 * fl_executor_config for the workers of a process executor apply to these workers.
 	 */
 	bool processes;
 	/*
