@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * Measures the executor over MPI, and beside it the same work by calls of MPI alone (`hand`): a
- * manager in rank 0 keeps one message under way for each worker, and the worker answers each
+ * Measures the executor over MPI and, for comparison, the same work by plain calls of MPI (`hand`):
+ * a manager in rank 0 keeps one message under way for each worker, and the worker answers each
  * message.
  *
  *     mpirun -n 2 fairlead-mpi-bench               a table: no-op tasks, round trips, and results
@@ -97,7 +97,7 @@ static fl_executor *ranks_with(unsigned prefetch)
 	return e;
 }
 
-/* Returns an array that is written to, so that each page is there before the clock starts. */
+/* Returns an array that was written to, so that each page exists before the clock starts. */
 static double *ones(size_t n)
 {
 	double *args = malloc(n * sizeof *args);
@@ -107,7 +107,7 @@ static double *ones(size_t n)
 	return args;
 }
 
-/* Returns tasks a second. The lazy map keeps a window of chunks under way at the ranks. */
+/* Returns tasks per second. The lazy map keeps a window of chunks under way at the ranks. */
 static double run_no_ops(fl_executor *e, size_t chunk, size_t n)
 {
 	FL_SCOPED(fl_imap) *it = NULL;
@@ -156,7 +156,7 @@ static double run_sleeps(fl_executor *e, int64_t ns, size_t n_a_rank)
 	check(args && slept ? 0 : -12, "no memory");
 	for (size_t i = 0; i < n; i++)
 		args[i] = ns;
-	/* It opens the executors of the ranks, before the clock starts. */
+	/* Opens the ranks' executors before the clock starts. */
 	check(sleep_for_map(e, args, ranks, slept, &(fl_map_config){.chunk = 1}), "sleep");
 	const fl_time began = fl_now();
 	check(sleep_for_map(e, args, n, slept, &(fl_map_config){.chunk = 1}), "sleep");
@@ -222,11 +222,11 @@ static double hand_manage(int chunk, size_t messages, bool calls)
 	return seconds;
 }
 
-/* Returns messages a second. The result counts in rank 0. */
+/* Returns messages per second. The result counts in rank 0. */
 static double hand_measure(int rank, int chunk, bool calls)
 {
 	double seconds = 1;
-	for (int round = 0; round < 2; round++) { /* the first one warms */
+	for (int round = 0; round < 2; round++) { /* the first round warms up */
 		MPI_Barrier(MPI_COMM_WORLD);
 		if (rank > 0)
 			hand_work(chunk, calls);
@@ -236,7 +236,7 @@ static double hand_measure(int rank, int chunk, bool calls)
 	return MESSAGES / seconds;
 }
 
-/* The worker uses the same memory each time; the manager allocates its own each time. */
+/* The worker reuses its memory; the manager allocates new memory each time. */
 static void hand_results(int rank, int i)
 {
 	const int size = (int)sizes[i];

@@ -1,10 +1,10 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
  * Gives the network between ranks of one machine a latency, for bench.c: the engine's receive ends
- * only when the time of its message has come. FL_MPI_LATENCY in the environment is the latency in
- * microseconds. The time of a message begins when the receiver looks and MPI has the message. So
- * the latency is at least the one that was asked for, and the figures are on the safe side. One
- * thread at a time may call MPI.
+ * only after a message was delayed. FL_MPI_LATENCY in the environment is the latency in
+ * microseconds. The delay of a message begins when the receiver looks and MPI has the message, so
+ * the latency is at least the requested one, and the figures are on the safe side. Only one thread
+ * at a time may call MPI.
  *
  * A delayed receive is not posted. Its request is replaced by a persistent one that is never
  * started.

@@ -35,7 +35,7 @@ FL_TASK(count_primes, struct range, uint64_t)
 int main(int argc, char **argv)
 {
 	enum { PARTS = 1000 };
-	fl_process_main(argc, argv); /* all ranks but the first serve here, and do not return */
+	fl_process_main(argc, argv); /* all ranks except the first serve here, and do not return */
 	const uint64_t limit = argc > 1 ? strtoull(argv[1], NULL, 10) : 1000000;
 	static struct range parts[PARTS];
 	static uint64_t counts[PARTS];

@@ -2,7 +2,7 @@
 /*
  * Tests bytes as arguments and results of tasks in ranks, beyond the conformance suite: small and
  * large ones at once, a rank or rank 0 that lacks memory for them, and tasks and executors that end
- * while they are on their ways.
+ * while the bytes are under way.
  */
 #include "fl_mpi_or_skip.h"
 #ifdef FL_TEST_MPI
@@ -33,7 +33,7 @@ FL_TASK_STATIC(limit_memory, size_t, void)
 	return 0;
 }
 
-/* An argument has some bytes, and says what the task is to do with them. */
+/* An argument contains some bytes, and says what the task is to do with them. */
 struct letter {
 	fl_bytes text;
 	uint64_t seed;
@@ -139,7 +139,7 @@ ON_BOTH(mpi_bytes_of_each_size)
 		expect_success(e, size);
 }
 
-/* The handles of one message: each is used, grown and freed by itself. */
+/* The handles of one message are used, grown and freed separately. */
 ON_BOTH(mpi_bytes_of_a_chunk)
 {
 	enum { N = 60 };
@@ -340,7 +340,7 @@ FL_TEST(mpi_bytes_that_a_rank_cannot_send)
 	}
 }
 
-/* A cancel, a close and a terminate come while bytes are on their ways. */
+/* A cancel, a close and a terminate come while bytes are under way. */
 ON_BOTH(mpi_bytes_that_are_given_up)
 {
 	enum { N = 24, ROUNDS = 3 };

@@ -9,7 +9,7 @@
 /*
  * How the calls of MPI behave in rank 0. The engine lock guards it. With HOLDS, messages come after
  * the notice of a death. With COMPLETES, a message comes right after MPI's error, which Open MPI 5
- * then keeps. With SLEEPS, MPI does nothing but begin sends.
+ * then keeps. With SLEEPS, MPI only begins sends.
  */
 static enum { TESTS, HOLDS, COMPLETES, SLEEPS } test_does;
 
@@ -99,7 +99,7 @@ static bool serve_by_default(unsigned ranks)
 
 /*
  * Idle ranks die while rank 0 sleeps; at first no thread looks. The single worker of an executor
- * moves from rank 1 to rank 3. Another executor, with a region, has its first task after the
+ * moves from rank 1 to rank 3. Another executor, with a region, gets its first task after the
  * deaths.
  */
 ROLE(idle_ranks)
@@ -144,7 +144,7 @@ static unsigned lose(fl_executor *e, uint32_t n)
 	return lost;
 }
 
-/* One task has begun, some lie ready in the rank, others are queued in rank 0. */
+/* One task has begun, some wait in the rank, and others are queued in rank 0. */
 ROLE(last_rank)
 {
 	enum { TASKS = 12 };
@@ -164,7 +164,7 @@ FL_TEST(mpi_last_rank_dies)
 	job_survives("last_rank", "2");
 }
 
-/* Two ranks have a task each. One of the ranks dies; MPI has a message of the other one then. */
+/* Two ranks have a task each. When one of them dies, MPI has a message of the other. */
 static void lose_one(int does)
 {
 	FL_SCOPED(fl_executor) *e = deaths_executor(2, 0);
@@ -224,7 +224,7 @@ ROLE(sends_to_the_dead)
 	return job_is_over();
 }
 
-/* bug: rank_0_dies_of_a_dead_ranks_socket. MPI learns of the deaths from these sends alone. */
+/* bug: rank_0_dies_of_a_dead_ranks_socket. MPI learns of the deaths only from these sends. */
 FL_TEST(mpi_sends_to_dead_ranks_over_tcp)
 {
 	need_tolerance();
@@ -233,7 +233,7 @@ FL_TEST(mpi_sends_to_dead_ranks_over_tcp)
 	FL_OK(unsetenv("OMPI_MCA_btl"));
 }
 
-/* Tasks lie ready in a rank that dies. Some of them were recalled for other ranks. */
+/* Tasks wait in a rank that dies. Some of them were recalled for other ranks. */
 ROLE(ready_tasks)
 {
 	enum { PREFETCH = 4, TASKS = 40 };
@@ -251,7 +251,7 @@ FL_TEST(mpi_rank_dies_with_ready_tasks)
 
 /*
  * At first there is one task at a time in each rank: one task ends two ranks, and another one ends
- * one. Then two ranks are left, tasks lie ready in both, and one task ends one rank.
+ * one. Then two ranks are left, tasks wait in both, and one task ends one rank.
  */
 ROLE(attempts)
 {
@@ -385,7 +385,7 @@ ROLE(requests)
 	for (uint32_t i = 0; i < 3; i++) {
 		FL_SCOPED(fl_future) *f = NULL;
 		fl_submit_config config = {0};
-		/* It tries again if the deadline has passed on the way. */
+		/* Tries again if the deadline has passed on the way. */
 		for (int64_t limit = FL_MS(500); deaths->ran[i] == 0; limit *= 2) {
 			fl_future_free(f);
 			config.deadline = i == 2 ? fl_after(limit) : FL_FOREVER;
@@ -435,8 +435,8 @@ FL_TEST(mpi_rank_dies_with_its_worker_processes)
 }
 
 /*
- * A rank stops as a machine does that gives no answer for a time. Rank 0 takes the rank for dead.
- * The rank ends when it goes on. Idle ranks live.
+ * A rank stops, like a machine that does not answer for a time. Rank 0 considers the rank dead. The
+ * rank ends when it continues. Idle ranks live.
  */
 ROLE(silent_rank)
 {
@@ -485,7 +485,7 @@ ROLE(first_idle)
 	return job_is_over();
 }
 
-/* Each rank has a task that never ends, and others that lie ready. */
+/* Each rank has a task that never ends, and others that wait. */
 ROLE(first_busy)
 {
 	FL_SCOPED(fl_executor) *e = deaths_executor(fl_mpi_ranks() - 1, 4);
@@ -516,7 +516,7 @@ FL_TEST(mpi_rank_0_dies)
 	expect_end("first_busy", "3");
 }
 
-/* There are no doorbells, so the ranks learn of deaths from MPI alone. */
+/* There are no doorbells, so the ranks learn of deaths only from MPI. */
 ROLE(without_doorbells)
 {
 	FL_SCOPED(fl_executor) *e = deaths_executor(2, 0);
@@ -541,7 +541,7 @@ ROLE(before_start)
 	return job_is_over();
 }
 
-/* It runs only without fault tolerance: with it, MPI_Init() of the other ranks waits for ever. */
+/* Runs only without fault tolerance, with which MPI_Init() of the other ranks waits forever. */
 FL_TEST(mpi_rank_dies_before_the_start)
 {
 	FL_CHECK(job_with_deaths(false, "before_start", "3") != 0);

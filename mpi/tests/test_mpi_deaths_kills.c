@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * Tests worker ranks that are killed for real during an iteration over many tasks, and accounts for
+ * Tests worker ranks that are really killed during an iteration over many tasks, and accounts for
  * each task. FL_TEST_MPI_DEATHS in the environment sets the number of kills, which are spread over
- * as many jobs as they take; there are then ten thousand tasks for each kill. A thousand kills take
- * some minutes.
+ * as many jobs as necessary, with ten thousand tasks for each kill. A thousand kills take a few
+ * minutes.
  */
 #include "fl_mpi_or_skip.h"
 #ifdef FL_TEST_MPI
@@ -63,8 +63,8 @@ static bool names_a_victim(const char *message)
 }
 
 /*
- * Kills all worker ranks but one. If there is a single one, it is killed in the middle, and ends
- * the iteration.
+ * Kills all worker ranks except one. If there is only one, it is killed in the middle, and ends the
+ * iteration.
  */
 ROLE(loses_ranks)
 {
@@ -95,13 +95,13 @@ ROLE(loses_ranks)
 			kill_one(victims, &seed);
 	}
 	const struct held after = held_here();
-	/* With a single rank, the iteration also has a task whose submit was refused. */
+	/* With a single rank, the iteration also contains a task whose submit was refused. */
 	FL_CHECK(kills == victims && (ranks == 1 ? n + 1 >= t.next : n == t.n));
 	FL_CHECK(ranks == 1 || lost <= kills * (WORKERS + PREFETCH));
 	FL_CHECK(after.files <= before.files && after.memory <= before.memory + 8192);
 	deaths->kills += kills;
 	deaths->tasks += n;
-	/* With a single rank, the tasks that were still queued are lost, too. */
+	/* With a single rank, the tasks that were still queued are also lost. */
 	deaths->lost += ranks > 1 ? lost : 0;
 	deaths->grown = after.memory > before.memory + (long)deaths->grown ? (uint64_t)(after.memory - before.memory)
 	                                                                   : deaths->grown;

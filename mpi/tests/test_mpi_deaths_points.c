@@ -2,7 +2,7 @@
 /*
  * Tests worker ranks that die at each point of their conversation with MPI: before and after each
  * call that begins or ends something, after each test that finds something, and after some tests
- * that find nothing, also in the midst of a transfer. The points of the start are those up to the
+ * that find nothing, even in the middle of a transfer. The points of the start are those up to the
  * first receive.
  */
 #include "fl_mpi_or_skip.h"
@@ -11,7 +11,7 @@
 
 enum { VICTIMS = 6, TASKS = 24, LARGE = 1 << 20 };
 
-/* With `of_start` only the points of the start count, otherwise only those after `go`. */
+/* With `of_start`, only the points of the start count, otherwise only those after `go`. */
 static bool starting = true, of_start;
 static int empty_tests; /* how many since the last call */
 
@@ -211,7 +211,7 @@ ROLE(serves)
 	return job_is_over();
 }
 
-/* Runs a job in which each victim dies at a point of its own. Returns how many have died. */
+/* Runs a job in which each victim dies at another point. Returns how many have died. */
 static unsigned die_at(const char *role, const char *ranks, uint32_t first, uint32_t step, unsigned victims)
 {
 	unsigned n = 0;
@@ -252,7 +252,7 @@ FL_TEST(mpi_ranks_die_at_each_point_between)
 	die_at_each_point(5, 1, 2);
 }
 
-/* Data travel as between machines, where large data pass in pieces. */
+/* Data are sent as between machines, where large data are sent in pieces. */
 FL_TEST(mpi_ranks_die_at_each_point_over_tcp)
 {
 	FL_OK(setenv("OMPI_MCA_btl", "self,tcp", 1));
@@ -260,7 +260,7 @@ FL_TEST(mpi_ranks_die_at_each_point_over_tcp)
 	FL_OK(unsetenv("OMPI_MCA_btl"));
 }
 
-/* The job ends or goes on; both are right. */
+/* The job may end or go on. */
 ROLE(starts)
 {
 	fl_executor *e = NULL;
@@ -274,7 +274,10 @@ FL_TEST(mpi_rank_dies_at_each_point_of_the_start)
 	unsigned n = 1;
 	need_tolerance();
 	of_start = true;
-	/* It begins after the first MPI_Comm_dup(): before, MPI_Init() of another rank may hang. */
+	/*
+	 * Begins after the first MPI_Comm_dup(), because before that, MPI_Init() of another rank
+	 * may hang.
+	 */
 	for (uint32_t point = 4; n > 0; point++)
 		n = die_at("starts", "3", point, 0, 1);
 	of_start = false;

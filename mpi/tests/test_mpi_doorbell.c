@@ -13,7 +13,7 @@
 #include <poll.h>
 
 /*
- * Disables pthread_cancel(), as the threads of the library that use doorbells do: otherwise
+ * Disables pthread_cancel(), like the library's threads that use doorbells, because otherwise
  * support/fl_cancel_points.c would note their calls.
  */
 __attribute__((constructor)) static void ignore_pthread_cancel(void)
@@ -36,7 +36,7 @@ static struct fl__mpi_address bell_address(void)
 }
 
 /*
- * Connects as another program would: from that port of 127.0.0.2, or, if it is 0, from any port of
+ * Connects as another program would: from that port of 127.0.0.2 or, if it is 0, from any port of
  * 127.0.0.1.
  */
 static int stranger(const struct fl__mpi_address *address, in_port_t port)
@@ -73,7 +73,7 @@ static void expect_exit(pid_t pid)
 	assert_int_equal(status, 0);
 }
 
-/* Returns whether a socket of this machine listens on the loopback address alone. */
+/* Returns whether a socket of this machine listens only on the loopback address. */
 static bool is_on_loopback(unsigned port)
 {
 	char line[512], expected[32];
@@ -135,9 +135,7 @@ static int from_port(const struct fl__mpi_address *address, in_addr_t host, in_p
 	return fd;
 }
 
-/*
- * A stranger had a connection from the port of a rank before, and has one to another address now.
- */
+/* A stranger once had a connection from a rank's port, and now has one to another address. */
 FL_TEST(mpi_doorbell_beside_a_stranger_of_the_same_port)
 {
 	struct fl__mpi_address address = {.port = 0};
@@ -173,7 +171,7 @@ FL_TEST(mpi_doorbell_that_rank_0_does_not_take)
 	assert_true(bells[0].fd == -1 && bells[1].fd == -1 && bells[2].fd == -1);
 	FL_OK(close(other));
 	assert_int_equal(fl__mpi_bell_take(), -1); /* no rank has died */
-	fl__mpi_bell_ring(1);                      /* it does nothing */
+	fl__mpi_bell_ring(1);                      /* does nothing */
 	fl__mpi_bell_close();
 }
 

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-/* Tests what the executor over MPI has beyond the contract of all executors. */
+/* Tests what the executor over MPI does beyond the contract of all executors. */
 #include "fl_mpi_or_skip.h"
 #ifdef FL_TEST_MPI
 #include "fl_faults.h"
@@ -41,8 +41,8 @@ static int no_thread(pthread_t *thread, const pthread_attr_t *attr, void *(*star
 }
 
 /*
- * It is the first case. In later cases the thread exists that makes the calls of MPI, and no fault
- * may be planted beside it.
+ * This is the first case, because no fault may be planted while the thread exists that makes the
+ * calls of MPI.
  */
 FL_TEST(mpi_without_memory_and_threads)
 {
@@ -62,8 +62,8 @@ FL_TEST(mpi_without_memory_and_threads)
 }
 
 /*
- * tests/run reads the verdicts in the output of all ranks, which the launcher joins. A line that
- * leaves in two writes may get a line of another rank in its midst.
+ * tests/run reads the verdicts in the output of all ranks, which the launcher joins. If a line is
+ * written in two parts, another rank's line may get between them.
  */
 FL_TEST(mpi_verdicts_leave_in_one_write)
 {
@@ -73,7 +73,7 @@ FL_TEST(mpi_verdicts_leave_in_one_write)
 	FL_OK(pipe2(packets, O_DIRECT | O_CLOEXEC));
 	const int before = dup(STDOUT_FILENO);
 	assert_true(before >= 0 && dup2(packets[1], STDOUT_FILENO) >= 0);
-	for (int i = 0; i < 2; i++) /* the first write of a stream may make its buffer */
+	for (int i = 0; i < 2; i++) /* the first write to a stream may allocate its buffer */
 		(void)printf("ok %d - %s\n", 1, "a verdict");
 	assert_true(dup2(before, STDOUT_FILENO) >= 0);
 	for (int i = 0; i < 2; i++) {
@@ -312,7 +312,7 @@ FL_TASK_STATIC(invert, struct much, struct much)
 	return 0;
 }
 
-/* Arguments and results of many MB cross each other on their ways. */
+/* Arguments and results of many MB cross each other on the way. */
 FL_TEST(mpi_both_sides_send_large)
 {
 	enum { TASKS = 4 };
@@ -371,7 +371,7 @@ FL_TEST(mpi_processes_are_killed_at_their_deadline)
 	FL_SCOPED(fl_executor) *e = make_over_mpi(&(fl_executor_config){.workers = 1, .grace_period = FL_MS(1)},
 	                                          &(fl_mpi_config){.processes = true});
 	FL_SCOPED(fl_future) *f = NULL;
-	/* It tries again if the deadline has passed before the task began. */
+	/* Tries again if the deadline has passed before the task began. */
 	for (int64_t limit = FL_MS(300); !f || fl_future_state(f) == FL_CANCELLED; limit *= 2) {
 		fl_future_free(f);
 		FL_OK(sleep_on_submit_with(e, &f, &(fl_submit_config){.deadline = fl_after(limit)}));

@@ -15,8 +15,8 @@ static void expect_time_in_rank(bool processes)
 	assert_int_equal(stats_of(e).threads, 1);
 	assert_int_equal(stats_of(e).idle, 0);
 	/*
-	 * No message overtakes another one: when the rank has cancelled the last task, it has both
-	 * tasks.
+	 * No message overtakes another one, so when the rank has cancelled the last task, it has
+	 * both tasks.
 	 */
 	FL_RC(fl_future_cancel(last), -EINPROGRESS);
 	FL_OK(fl_future_wait(last));

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * Tests worker processes of the ranks that are killed for real during an iteration over many
+ * Tests worker processes of the ranks that are really killed during an iteration over many
  * elements, and accounts for each element. FL_TEST_MPI_KILLS in the environment sets the number of
  * kills; there are a thousand elements for each.
  */
@@ -81,8 +81,8 @@ static int parent_of(int pid)
 }
 
 /*
- * Kills a worker. By the time of the kill another process may have its number. So the signal goes
- * to a descriptor of the process, once it is certain that this process has the worker's parent.
+ * Kills a worker. Because another process may get its number before the kill, the signal goes to a
+ * descriptor of the process, after checking that this process is a child of the worker's parent.
  */
 static bool kill_one(struct campaign *c)
 {

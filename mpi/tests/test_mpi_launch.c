@@ -31,7 +31,7 @@ ROLE(level)
 	return role_refused();
 }
 
-/* The program starts MPI itself, and so ends it, too. */
+/* The program starts MPI itself, so it also ends it. */
 ROLE(initialized)
 {
 	const int status = role_refused();
@@ -61,7 +61,7 @@ ROLE(works)
 	return 0;
 }
 
-/* Starts this program once more, with the variables of the launcher. */
+/* Starts this program once more, with the launcher's variables. */
 ROLE(child)
 {
 	return start_refused();
@@ -109,7 +109,7 @@ FL_TASK_STATIC(initialize_nothing, void, void)
 	return 0;
 }
 
-/* With an initializer the rank runs tasks on a worker of its own, and not on its runner. */
+/* With an initializer the rank runs tasks on a separate worker, not on its runner. */
 static int end_thread(const fl_task_type *initialize)
 {
 	fl_executor *e = NULL;
@@ -167,7 +167,7 @@ FL_TASK_STATIC(echo, fl_bytes, fl_bytes)
 	return fl_bytes_ref(result, arg);
 }
 
-/* Leaves some bytes on their ways to the ranks and back, when `n` results have come. */
+/* Leaves some bytes under way to the ranks and back when `n` results have come. */
 static int leave_bytes(int n)
 {
 	enum { SIZE = 8 << 20, TASKS = 8 };
@@ -375,7 +375,7 @@ FL_TEST(mpi_world_of_one_below_srun)
 }
 
 /*
- * The launcher is srun with PMIx, but the build of MPI is without: PMIx does not tell the number of
+ * The launcher is srun with PMIx, but MPI is built without it. PMIx does not say the number of
  * ranks.
  */
 FL_TEST(mpi_singletons_with_pmix)

@@ -30,7 +30,7 @@ FL_TASK_STATIC(add_one, int, int)
 	return 0;
 }
 
-/* Runs short tasks alone. Afterwards the next tasks run inline in the ranks. */
+/* Runs only short tasks, so that the next tasks run inline in the ranks. */
 static void run_short_tasks(fl_executor *e)
 {
 	for (int i = 0; i < 64; i++) {
@@ -41,7 +41,8 @@ static void run_short_tasks(fl_executor *e)
 }
 
 /*
- * Open MPI has it: sets whether a test that finds nothing yields, and returns the previous setting.
+ * Open MPI's function sets whether a test that finds nothing yields, and returns the previous
+ * setting.
  */
 extern bool opal_progress_set_yield_when_idle(bool yields) __attribute__((weak));
 
@@ -62,7 +63,7 @@ FL_TEST(mpi_does_not_yield_under_the_lock)
 	assert_false(opal_progress_set_yield_when_idle && opal_progress_set_yield_when_idle(false));
 }
 
-/* Makes the job behave as one with more ranks than CPUs. It is called before the launch. */
+/* Makes the job behave like one with more ranks than CPUs. Called before the launch. */
 __attribute__((constructor(101))) static void let_ranks_yield(void)
 {
 	FL_OK(setenv("OMPI_MCA_mpi_yield_when_idle", "1", 1));
@@ -76,8 +77,8 @@ int MPI_Finalize(void)
 }
 
 /*
- * While `floods`, each round of rank 0 finds one message, and its answer is a send that MPI ends
- * later. `untested` counts such sends since the last test of them.
+ * While `floods` is set, each round of rank 0 finds one message, whose answer is a send that MPI
+ * ends later. `untested` counts such sends since the last test of them.
  */
 
 enum { FLOOD = 4096, SMALL_SENDS = 256 /* MPI ends such sends at once */, UNTESTED_MOST = 64 };
@@ -370,7 +371,7 @@ static void mask_in_each_rank(fl_executor *e, int how, int expected)
 	}
 }
 
-/* Tasks of an executor with an initializer run on threads of their own, and not on the runner. */
+/* Tasks of an executor with an initializer run on separate threads, not on the runner. */
 FL_TEST(mpi_inline_task_changes_no_signals_of_new_executors)
 {
 	FL_SCOPED(fl_executor) *e = make(1, 0);
@@ -408,7 +409,7 @@ FL_TASK_STATIC(hold_in_section, struct gate *, void)
 	return 0;
 }
 
-/* While the inline task is in a blocking section, tasks run that were sent ahead to its rank. */
+/* While the inline task is in a blocking section, tasks that were sent ahead to its rank run. */
 FL_TEST(mpi_inline_task_in_a_blocking_section_is_replaced)
 {
 	enum { MOST = 64 };

@@ -19,8 +19,8 @@ static void *memory_while_it_lasts(size_t size)
 }
 
 /*
- * It is the first case. In later cases the thread exists that makes the calls of MPI, and no fault
- * may be planted beside it.
+ * This is the first case, because no fault may be planted while the thread exists that makes the
+ * calls of MPI.
  */
 FL_TEST(mpi_regions_without_memory)
 {
@@ -311,7 +311,7 @@ static void visit_unreached(fl_shm *region)
 	const int pid = fl__mpi_world.peers[0].pid;
 	warnings = 0;
 	(void)fl_log_set_handler(count_warning);
-	/* The MPI thread does not read `pid` meanwhile, since no executor has regions now. */
+	/* The MPI thread does not read `pid` meanwhile, because no executor has regions now. */
 	fl__mpi_world.peers[0].pid = (int32_t)getppid();
 	fl_executor *e = regions_executor(&region, 1, false);
 	regions_visit_all(e, 1, seen);

@@ -121,7 +121,7 @@ FL_TEST(mpi_machines_get_sealed_copies)
 		assert_false(seen[i].writable);
 }
 
-/* A copy has an allocator and locks, as every region has. */
+/* A copy has an allocator and locks, like every region. */
 FL_TASK_STATIC(add_block, fl_shm_offset, void)
 {
 	fl_shm *region = fl_task_region(ctx, 0);
@@ -164,7 +164,7 @@ FL_TASK_STATIC(read_byte, uint32_t, unsigned char)
 	return 0;
 }
 
-/* Many small tasks use one table, as tasks of a program would. */
+/* Many small tasks use one table, like tasks of a program. */
 FL_TEST(mpi_machines_map_over_a_table)
 {
 	enum { SIZE = 20000 };

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-/* Tests worker ranks that rank 0 spawns, below a launcher and without one. */
+/* Tests worker ranks that rank 0 spawns, under a launcher and without one. */
 #include "fl_mpi_or_skip.h"
 #ifdef FL_TEST_MPI
 #include "fl_mpi_job.h"
@@ -125,7 +125,7 @@ FL_TASK_STATIC(start_program, void, int)
 	return 0;
 }
 
-/* A program that rank 0 starts, or that a rank starts, is no rank. */
+/* A program that rank 0 or another rank starts is not a rank. */
 ROLE(has_programs)
 {
 	fl_executor *e = create();
@@ -230,8 +230,8 @@ static const char *const launches[] = {"1"};
 enum { LAUNCHES = sizeof launches / sizeof launches[0] };
 
 /*
- * Runs a role, and returns its exit status. If MPI cannot spawn here, skips the case. With Open MPI
- * it does not skip the case, since Open MPI always can: the caller then finds CANNOT_SPAWN.
+ * Runs a role, and returns its exit status. If MPI cannot spawn here, skips the case, except with
+ * Open MPI, which always can spawn: then the caller finds CANNOT_SPAWN.
  */
 static int spawning_job(const char *role, const char *ranks, char **args)
 {

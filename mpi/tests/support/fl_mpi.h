@@ -9,8 +9,8 @@
  * If mpirun cannot be started, the cases run without ranks, and those that make an executor are
  * skipped.
  *
- * All ranks are on this machine. So the arena (fl_arena.h) has one address in each of them. The
- * process that started mpirun has made the arena, and rank 0 takes from it.
+ * All ranks are on this machine, so the arena (fl_arena.h) has the same address in each of them.
+ * The process that started mpirun has made the arena, and rank 0 allocates from it.
  */
 #include "fl_arena.h"
 #include "fl_child.h"
@@ -55,13 +55,13 @@ static inline fl_executor *make_over_mpi(const fl_executor_config *config, const
 }
 
 /*
- * Sets the environment of mpirun for ranks of root, for few CPUs, and for ranks that are not bound
- * to one of them.
+ * Sets the environment of mpirun so that root may start ranks, that there may be more ranks than
+ * CPUs, and that ranks are not bound to one CPU.
  */
 static inline void fl_test_mpi_environment(void)
 {
 	FL_CHECK(fl__mpi_set_launch_environment());
-	/* A yield costs a time slice beside a program that computes. */
+	/* If another program computes, a yield costs a time slice. */
 	FL_OK(setenv("OMPI_MCA_mpi_yield_when_idle", "0", 0));
 	/*
 	 * The suppressions of leaks fit only if ASan unwinds whole stacks, through code without
@@ -75,8 +75,8 @@ static inline void fl_test_mpi_environment(void)
 }
 
 /*
- * Runs `program` in place of this process, with so many ranks, by the launcher of the build's MPI.
- * Returns if that cannot be done.
+ * Runs `program` instead of this process, with so many ranks, by the launcher of the build's MPI.
+ * Returns if that is not possible.
  */
 static inline void fl_test_mpi_exec(const char *ranks, char *program, char **args)
 {
@@ -125,10 +125,9 @@ static inline int fl_test_mpi_rank(void)
 }
 
 /*
- * Gives ranks host names of their own, in a UTS namespace, as if they were on several machines. It
- * is called before fl_process_main(). Ranks 1 and 2 are on one machine, rank 3 is on another, and
- * all others are on that of rank 0. Returns false if the process may not do so, since that takes
- * root.
+ * Gives ranks separate host names, in a UTS namespace, as if they were on several machines. Called
+ * before fl_process_main(). Ranks 1 and 2 are on one machine, rank 3 is on another, and all others
+ * are on that of rank 0. Returns false if the process may not do so, because that requires root.
  */
 static inline bool fl_test_mpi_move(void)
 {
@@ -138,9 +137,9 @@ static inline bool fl_test_mpi_move(void)
 	return unshare(CLONE_NEWUTS) == 0 && (!name || sethostname(name, strlen(name)) == 0);
 }
 
-/* A program that starts its ranks by itself defines FL_TEST_MPI_BY_HAND. */
+/* A program that starts its ranks itself defines FL_TEST_MPI_BY_HAND. */
 #ifndef FL_TEST_MPI_BY_HAND
-/* It runs after the constructor of the arena, because that stands above. */
+/* Runs after the constructor of the arena, because that is defined above. */
 __attribute__((constructor)) static void fl_test_mpi_begin(int argc, char **argv)
 {
 	const bool started_again = getenv("FAIRLEAD_PROCESS") != NULL;
@@ -162,7 +161,7 @@ static int create_over_mpi(fl_executor **e, const fl_executor_config *config)
 	return fl_mpi_executor_create(e, config, NULL);
 }
 
-/* Its workers have a long grace period, as those of create_patient_processes() have. */
+/* Its workers have a long grace period, like those of create_patient_processes(). */
 static int create_processes_over_mpi(fl_executor **e, const fl_executor_config *config)
 {
 	fl_executor_config patient = {0};

@@ -19,7 +19,7 @@ enum { DEATHS_RANKS = 64, DEATHS_TASKS = 200000 };
 struct deaths {
 	/* the processes of the ranks, and a worker process of one of them */
 	int32_t pids[DEATHS_RANKS], worker;
-	uint32_t over; /* the role has come to its end */
+	uint32_t over; /* the role has ended */
 	/* tasks that wait or end their process wait for it first */
 	uint32_t go;
 	/* for test_mpi_deaths_points.c */
@@ -52,12 +52,12 @@ enum deaths_end {
 struct deaths_order {
 	uint32_t id;
 	enum deaths_end end;
-	uint32_t times; /* how many of its first runs end so */
+	uint32_t times; /* how many of its first runs end in this way */
 };
 
 static void deaths_obey(const struct deaths_order *o)
 {
-	/* It comes first, because the task may die at the next step. */
+	/* This comes first, because the task may die at the next step. */
 	__atomic_store_n(&deaths->of[o->id], fl_test_mpi_rank(), __ATOMIC_SEQ_CST);
 	const uint32_t n = __atomic_fetch_add(&deaths->ran[o->id], 1, __ATOMIC_SEQ_CST);
 	if (o->end == SURVIVES || n >= o->times)
@@ -80,7 +80,7 @@ static void deaths_obey(const struct deaths_order *o)
 	case BY_STOP:
 		(void)raise(SIGSTOP);
 		break;
-	/* rank 0 takes the rank for dead */
+	/* rank 0 considers the rank dead */
 	case BY_ITS_BELL:
 		FL_OK(shutdown(fl__mpi_bell_fd(), SHUT_WR));
 		for (;;)
@@ -153,10 +153,7 @@ static inline fl_future *submit_order(fl_executor *e, uint32_t id, enum deaths_e
 	return f;
 }
 
-/*
- * It notes that rank 0 has come to its end, because mpirun may end with 0 although rank 0 has
- * failed.
- */
+/* Notes that rank 0 has ended, because mpirun may end with 0 although rank 0 has failed. */
 static inline int job_is_over(void)
 {
 	deaths->over = 1;

@@ -24,7 +24,7 @@ static inline struct gate *new_gate(void)
 	return FL_IN_ARENA(struct gate, 1);
 }
 
-/* Starts `n` such tasks, and returns when all of them run at once. */
+/* Starts `n` such tasks, and returns when all of them run at the same time. */
 static inline struct gate *hold_all(fl_executor *e, unsigned n)
 {
 	struct gate *gates = FL_IN_ARENA(struct gate, n);

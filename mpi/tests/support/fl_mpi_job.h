@@ -78,8 +78,8 @@ __attribute__((constructor)) static void play_role(int argc, char **argv)
 }
 
 /*
- * The role of a program that a rank starts: it has the variables of the launcher, and may not make
- * an executor.
+ * The role of a program that a rank starts. It has the launcher's variables, but may not make an
+ * executor.
  */
 ROLE(refused)
 {
@@ -111,8 +111,8 @@ static inline void job_takes_too_long(int number)
 
 /*
  * Runs a role with so many ranks, or without mpirun if `ranks` is NULL. `launcher` is NULL for that
- * of the build. `more` has the arguments of the program: none with a `launcher`, and at most two
- * without mpirun. Returns the exit status, or 128 + SIGKILL.
+ * of the build. `more` are the program's arguments: none with a `launcher`, and at most two without
+ * mpirun. Returns the exit status, or 128 + SIGKILL.
  */
 static inline int job_by(const char *launcher, const char *role, const char *ranks, char **more)
 {
@@ -169,7 +169,7 @@ static inline int job_that(bool tolerates, const char *role, const char *ranks)
 	return status;
 }
 
-/* Checks that the latest job has printed that. */
+/* Checks that the latest job has printed this text. */
 static inline void expect(const char *part)
 {
 	fl_test_contains(job_text, part);
@@ -180,7 +180,7 @@ static inline void expect_no(const char *part)
 	assert_null(strstr(job_text, part));
 }
 
-/* Runs a job that ends with 0 and prints that. */
+/* Runs a job that ends with 0 and prints this text. */
 static inline void job_prints(const char *role, const char *ranks, const char *part)
 {
 	FL_OK(job(role, ranks));
@@ -189,7 +189,7 @@ static inline void job_prints(const char *role, const char *ranks, const char *p
 
 /*
  * Checks that the job has said how it died. Rank 0 and the launcher both end the job. The first of
- * them says why, and Open MPI 5 loses lines.
+ * them says why, but Open MPI 5 loses lines.
  */
 static inline void expect_death(void)
 {

@@ -3,9 +3,9 @@
 #define FL_TEST_MPI_OR_SKIP_H
 
 /*
- * Each file mpi/tests/test_*.c begins by including this, itself or through fl_over_mpi.h. In a
- * build without MPI such a program has one case, which is skipped. The build defines FL_TEST_MPI if
- * it has found MPI.
+ * Each file mpi/tests/test_*.c begins by including this, directly or through fl_over_mpi.h. In a
+ * build without MPI such a program has only one case, which is skipped. The build defines
+ * FL_TEST_MPI if it has found MPI.
  */
 #include "fl_test.h"
 

@@ -3,8 +3,8 @@
 #define FL_TEST_MPI_REGIONS_H
 
 /*
- * Tests of regions over MPI use it: a task that runs in all worker ranks at once, one in each, and
- * says which memory it found.
+ * For tests of regions over MPI: a task that runs in all worker ranks at the same time, one in
+ * each, and says which memory it found.
  */
 #include "fl_fds.h"
 #include "fl_mpi.h"
@@ -13,10 +13,10 @@
 
 enum { REGIONS_RANKS_MAX = 64 };
 
-/* What a region has. */
+/* What a region contains. */
 struct regions_board {
 	uint64_t marks[REGIONS_RANKS_MAX];
-	uint64_t size, sum; /* of the bytes that follow */
+	uint64_t size, sum; /* of the following bytes */
 };
 
 struct regions_visit {
@@ -46,7 +46,7 @@ static uint64_t regions_sum(const struct regions_board *board)
 	return sum;
 }
 
-/* Writes a mark. When all tasks have done so, reads the marks of all. */
+/* Writes a mark. When all tasks have done so, reads all marks. */
 FL_TASK_STATIC(visit_region, struct regions_arg, struct regions_seen)
 {
 	fl_shm *region = fl_task_region(ctx, arg->region);
@@ -116,7 +116,7 @@ static inline uint64_t regions_inode(const fl_shm *region)
 	return status.st_ino;
 }
 
-/* Returns an executor with one worker in each rank, whose tasks have the regions. */
+/* Returns an executor with the regions and with one worker in each rank. */
 static inline fl_executor *regions_executor(fl_shm *const *regions, unsigned n, bool processes)
 {
 	const fl_executor_config config = {.workers = fl_test_mpi_ranks() - 1, .regions = regions, .n_regions = n};
@@ -124,7 +124,7 @@ static inline fl_executor *regions_executor(fl_shm *const *regions, unsigned n, 
 }
 
 /*
- * Runs visit_region() in each rank, in all of them at once, for the last of `n` regions. `seen` has
+ * Runs visit_region() in all ranks at the same time, for the last of `n` regions. `seen` has
  * REGIONS_RANKS_MAX entries.
  */
 static inline void regions_visit_all(fl_executor *e, unsigned n, struct regions_seen *seen)
@@ -194,11 +194,11 @@ static inline void regions_expect_held(struct regions_held before, struct region
 	assert_int_equal(after.mappings, before.mappings);
 }
 
-/* Tests without memory. */
+/* Tests with too little memory. */
 
 struct regions_limit {
 	int resource;   /* RLIMIT_... */
-	uint64_t limit; /* 0 stands for the most */
+	uint64_t limit; /* 0 means the most */
 };
 
 FL_TASK_STATIC(set_limit, struct regions_limit, void)
