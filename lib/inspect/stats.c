@@ -163,7 +163,7 @@ static void stats_count(struct fl__stats_last *last, struct fl__stats_times *tim
 		stats_add(before, fl__load_relaxed(&last->ns), (size_t)between, now);
 	stats_add(times, ns, 1, now);
 	if (between < 0)
-		return; /* the last one was by another context, or of a task in this one */
+		return;                         /* the last one was by another context, or of a task in this one */
 	fl__store_release(&last->times, times); /* release: pairs with the acquire above */
 	fl__store_relaxed(&last->ns, ns);
 	fl__store_relaxed(&last->begun, begun + 1);
