@@ -162,8 +162,9 @@ static void stats_count(struct fl__stats_last *last, struct fl__stats_times *tim
 	if (before && between > 0)
 		stats_add(before, fl__load_relaxed(&last->ns), (size_t)between, now);
 	stats_add(times, ns, 1, now);
+	/* if negative, the last measurement was by another context, or of a task inside this one */
 	if (between < 0)
-		return;                         /* the last one was by another context, or of a task in this one */
+		return;
 	fl__store_release(&last->times, times); /* release: pairs with the acquire above */
 	fl__store_relaxed(&last->ns, ns);
 	fl__store_relaxed(&last->begun, begun + 1);
