@@ -190,7 +190,8 @@ static bool order_add_edges(const struct fl__holder *h, const struct fl__hook_op
 
 /*
  * Called whenever a readers-writer lock is locked for exclusive use. Does nothing once all edges
- * from the lock were searched again. Returns true at each cycle that readers alone did not close.
+ * from the lock were searched again. Returns true at each cycle that did not exist among readers
+ * alone.
  */
 static bool order_begin_writing(const struct fl__hook_op *op, struct order_key *found)
 {

@@ -38,7 +38,7 @@ ROLE(initialized)
 	return MPI_Finalize() == MPI_SUCCESS ? status : 1;
 }
 
-/* Called in place of MPI's function: in the role `level` MPI grants too low a level. */
+/* Called instead of MPI's function: in the role `level` MPI grants too low a level. */
 int MPI_Init_thread(int *argc, char ***argv, int required, int *provided)
 {
 	const char *role = getenv(role_variable);
@@ -411,7 +411,7 @@ FL_TEST(mpi_exit_nonzero)
  * Hydra, the launcher of MPICH, may exit with 0 and print nothing although a rank was killed: from
  * MPICH 4.1 to 5.0.1, the newest when this was written. When the PMI connection of a rank closes,
  * Hydra's proxy sets the status of each other rank that it has not reaped to 0, and kills these
- * ranks. Their connections close, too. If the proxy has not reaped the first rank by then, the
+ * ranks. Their connections also close. If the proxy has not reaped the first rank by then, the
  * status of the first rank is also 0.
  */
 #if defined MPICH_NUMVERSION && MPICH_NUMVERSION >= 40100000

@@ -23,8 +23,8 @@ static fl_shm *new_region(size_t size)
 }
 
 /*
- * Each machine has one memory: tasks see the marks of their own machine, and rank 0 sees those of
- * its own.
+ * Each machine has one memory: tasks see the marks of their machine, and rank 0 sees those of its
+ * machine.
  */
 static void expect_one_memory_a_machine(fl_executor *e, fl_shm *region)
 {

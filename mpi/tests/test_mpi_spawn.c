@@ -164,7 +164,7 @@ ROLE(dies)
 
 static bool spawn_is_refused;
 
-/* Called in place of MPI's function. */
+/* Called instead of MPI's function. */
 int MPI_Comm_spawn(const char *program, char **args, int n, MPI_Info info, int root, MPI_Comm comm, MPI_Comm *spawned,
                    int *errors)
 {

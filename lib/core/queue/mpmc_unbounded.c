@@ -433,7 +433,7 @@ FL__COLD int fl__unbounded_put_slow(struct fl__unbounded *c, const void *item, s
 size_t fl__unbounded_put_many(struct fl__unbounded *c, const void *items, size_t n, int *rc, bool *owes_wake)
 {
 	const unsigned char *next = items;
-	const size_t size = c->item_size; /* read now, since `c` may be freed once the last item is put */
+	const size_t size = c->item_size; /* read now, because `c` may be freed once the last item is put */
 	size_t done = 0;
 	while (done < n) {
 		struct fl__segment *s = fl__unbounded_segment(&c->tail, FL__HAZARD_TAIL);

@@ -76,14 +76,14 @@ FL__COLD int fl_queue_create(fl_queue **made, size_t item_size, const fl_queue_c
 
 /*
  * Drops all items, and returns how many. The queue is closed or no longer used. A put in progress
- * fails, or its item is dropped, too.
+ * fails, or its item is also dropped.
  */
 static size_t queue_drop_all(fl_queue *q)
 {
 	size_t dropped = 0, count;
 	unsigned round = 0;
 	for (;;) {
-		bool owes_wake; /* ignored, since no waiter is left */
+		bool owes_wake; /* ignored, because no waiter is left */
 		const int rc = q->backend->discard(q, &count, &owes_wake);
 		if (rc == 0)
 			dropped += count;

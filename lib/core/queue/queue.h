@@ -185,8 +185,8 @@ void fl__queue_spsc_back_off(struct fl__queue_spsc *q, enum fl__queue_side side)
 /* A put or a get in a wait queue. At a rendezvous, the opposite side copies its one item. */
 struct fl__offer {
 	struct fl__node node; /* the first member: rendezvous_offer() */
-	const void *from;     /* of a put, else NULL */
-	void *to;             /* of a get, else NULL */
+	const void *from;     /* of a put, or NULL */
+	void *to;             /* of a get, or NULL */
 	/* The next offer of the same select on this queue, enqueued in the same step, or NULL. */
 	struct fl__offer *same_step;
 };
@@ -220,8 +220,8 @@ void fl__queue_pass_baton(fl_queue *q, enum fl__queue_side side);
 /* A put or a get that may wait. */
 struct fl__queue_call {
 	enum fl__queue_side side;
-	const void *from; /* of a put, else NULL */
-	void *to;         /* of a get, else NULL */
+	const void *from; /* of a put, or NULL */
+	void *to;         /* of a get, or NULL */
 	size_t n, count;  /* how many items the caller wants; how many were put or got */
 };
 

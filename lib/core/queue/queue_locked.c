@@ -205,7 +205,7 @@ struct heap_array {
 };
 
 struct heap {
-	struct locked locked; /* the first member, since the state begins with it */
+	struct locked locked; /* the first member, because the state begins with it */
 	struct heap_array array;
 	size_t first; /* the index of the oldest item, 0 unless the queue overwrites */
 	/* The next fields never change. The sizes are in bytes. */

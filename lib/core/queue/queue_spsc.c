@@ -11,8 +11,8 @@
  *   get.next          get.count; in a get, the next head     the consumer
  *   byte of a slot    1: it has an item; the put is over     the producer: 0 -> 1
  *                     0: it is free; the get is over         the consumer: 1 -> 0
- *   slot              the slot of item number `count`        its side alone
- *   waited            an earlier `count`                     its side alone
+ *   slot              the slot of item number `count`        only its side
+ *   waited            an earlier `count`                     only its side
  *   flags             each bit, by a read-modify-write:
  *     CONSUMER (1)    a mark: a context may be waiting for   set by queue_spsc_mark(), cleared by
  *                     an item                                a put

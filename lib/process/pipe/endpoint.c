@@ -23,8 +23,8 @@
  *      connect
  *   2  SO_PEERCRED of the socket: the same effective      both    -EACCES
  *      user, or one of the list. It comes before the
- *      packet, since nothing that another user sends is
- *      read, and nothing is sent to that user but the
+ *      packet, so that nothing from another user is
+ *      read, and nothing is sent to that user except a
  *      refusal
  *   3  the packet: magic, version of the message, size,   client  -EBADMSG, -EPROTONOSUPPORT,
  *      at most one descriptor                                     -EMFILE

@@ -108,7 +108,7 @@ static bool process_pool_take_completion(struct fl__process_pool_worker *w, stru
 	}
 	fl__process_pool_trace(w, FL__TRACE_TAKEN, block, completion->error);
 	block->done = completion->count;
-	if (completion->began >= w->times[slot].posted) { /* else the task was not timed */
+	if (completion->began >= w->times[slot].posted) { /* otherwise it was not timed */
 		block->began = completion->began;
 		block->ran = (int64_t)completion->ran * FL__RINGS_RAN_UNIT;
 	}

@@ -31,8 +31,8 @@
  * (worker.c). While a task runs, only the manager checks: every 10 ms, and only the workers whose
  * task was already running at the previous check. So workers with short tasks are not checked. The
  * manager kills a worker with more than twice the limit. That ends only the task that has passed
- * the limit, because a worker above the limit does not begin a task. (Between two checks of its
- * own, a worker's memory may grow by about 10 MiB, so the limit must not be much smaller than
+ * the limit, because a worker above the limit does not begin a task. (Between two of its own
+ * checks, a worker's memory may grow by about 10 MiB, so the limit must not be much smaller than
  * that.) The checks stop when no task is posted, and the next post wakes the manager. So a caller
  * that submits one task after another causes one wake per 10 ms.
  */
@@ -291,7 +291,7 @@ static void process_pool_disarm(struct fl__process_pool *p)
 
 /*
  * Naps if waiting threads have fetched completions since the last call; otherwise sleeps. Returns
- * true if they have also fetched some during this nap, and nothing else has happened.
+ * true if they have also fetched some during this nap and nothing else has happened.
  */
 static bool process_pool_nap_or_sleep(struct process_pool_manager *m, int64_t until)
 {

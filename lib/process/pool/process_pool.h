@@ -39,7 +39,7 @@ struct fl__process_pool_worker {
 	struct fl__task_times times[FL__RINGS_DEPTH];
 	struct fl__trace_ring *trace; /* the ring behind the completion ring, or NULL */
 	fl_process *process;
-	/* an eventfd of its own, so that a worker that misuses it harms only itself */
+	/* a separate eventfd, so that a worker that misuses it harms only itself */
 	int doorbell;
 	/* a socket for memfds and for "ready" (worker.h); it is not the channel of the start */
 	int channel;
@@ -50,8 +50,8 @@ struct fl__process_pool_worker {
 	bool retired; /* the worker gets no more tasks */
 	bool exiting; /* the worker was told to exit, or leaves */
 	/*
-	 * The number of tasks that the worker has. fl__rings_used() may be more, since the slots
-	 * of withdrawn tasks stay in use.
+	 * The number of tasks that the worker has. fl__rings_used() may be larger, because the
+	 * slots of withdrawn tasks stay in use.
 	 */
 	unsigned load;
 	/* how many further tasks the worker may get: `max_tasks` */
@@ -119,7 +119,7 @@ static inline struct fl__process_pool *fl__process_pool_of(fl_executor *e)
  * processes here.
  */
 struct fl__process_pool_sys {
-	/* returns 0 if a worker could be started, or else an error, which it logs */
+	/* returns 0 if a worker could be started; otherwise logs and returns an error */
 	int (*check_start)(void);
 	int (*start)(fl_process **p, const fl_process_config *config);
 	void (*free)(fl_process *p);

@@ -101,7 +101,7 @@ struct fl__completion_ring {
 
 /*
  * Returns the size of the memory for a completion ring, followed by a flight recorder's ring in
- * pages of its own.
+ * separate pages.
  */
 static inline size_t fl__completions_size(size_t trace_size)
 {

@@ -77,7 +77,7 @@ struct worker_job {
 	size_t arg_size, result_size, mapped;
 	const char *arg; /* NULL if the argument has size 0 */
 	char *result;
-	/* mapped memory if there is a memfd, else NULL */
+	/* mapped memory if there is a memfd, otherwise NULL */
 	void *arg_memory, *result_memory;
 	uint32_t flags, done;
 };

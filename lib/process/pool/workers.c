@@ -18,7 +18,7 @@
  *   damaged       its completion ring is not read again  fl__process_pool_take_from()
  *   kill_reason   it was killed, or, with `kill_error`,  fl__process_pool_kill_worker()
  *                 this process may not kill it
- *   large         it was killed since its task had       process_pool_watch_memory()
+ *   large         it was killed because its task had     process_pool_watch_memory()
  *                 passed twice `memory_max`
  *
  * Because a start may wait for an answer, a separate thread, the starter, starts workers, one at a

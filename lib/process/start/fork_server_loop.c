@@ -204,7 +204,7 @@ static bool fork_server_answer(const void *data, size_t size, const struct fl__p
 		(void)kill(reply.pid, SIGKILL);
 		fork_server_loop.children->channel = -1;
 	}
-	if (sent != 0) { /* -ETOOMANYREFS: an error alone can be sent */
+	if (sent != 0) { /* -ETOOMANYREFS: without a pidfd, the error can be sent */
 		reply.error = sent;
 		(void)!fl__packet_send(channel, &reply, sizeof reply, NULL, 0, FL_NO_WAIT);
 	}

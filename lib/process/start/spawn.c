@@ -160,7 +160,7 @@ int fl__spawn(struct fl__spawn *spawn)
 	spawn->stack = fl__sys.map(SPAWN_STACK_SIZE);
 	rc = spawn->stack ? spawn_clone(spawn) : -ENOMEM;
 	spawn->pid = spawn->orphan ? -1 : rc;
-	/* closes by the local number, since the child has changed setup.keep */
+	/* closes by the local number, because the child has changed setup.keep */
 	fl__fd_close(pipe[1]);
 	if (rc > 0)
 		rc = spawn_finish(spawn, pipe[0]);

@@ -125,8 +125,8 @@ static inline int job_by(const char *launcher, const char *role, const char *ran
 	if (job_launcher == 0) {
 		FL_CHECK(dup2(scratch, STDOUT_FILENO) >= 0 && dup2(scratch, STDERR_FILENO) >= 0);
 		/*
-		 * The second variable keeps another program among the ranks from starting ranks of
-		 * its own.
+		 * The second variable keeps another program among the ranks from starting further
+		 * ranks.
 		 */
 		FL_OK(setenv(role_variable, role, 1));
 		FL_OK(setenv(fl_test_mpi_variable, "1", 1));
