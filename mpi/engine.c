@@ -22,7 +22,7 @@
  *   engine         fl__mpi_lock
  *   doorbells      fl__mpi_lock; a sleeper polls their descriptor without it
  *   handed_over    its own lock
- *   sleeper        its own lock, the last in the order; an fl__lock(), since a wake must not park
+ *   sleeper        its own lock, the last in the order; an fl__lock(), because a wake must not park
  *
  * Errors of MPI end the job, because it is not known what a failed call leaves undone, with two
  * exceptions. If a spawn fails, the caller of fl__mpi_spawn() gets the text of the error. If MPI

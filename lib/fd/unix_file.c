@@ -188,7 +188,7 @@ static int unix_file_bind(struct fl__unix_file *f, int fd, int type, const char 
 	}
 	if (rc == 0) {
 		memcpy(f->path, path, strlen(path));
-		f->exists = fl__unix_sys.socket_file(path, false, &f->file) == 0; /* else the file is gone */
+		f->exists = fl__unix_sys.socket_file(path, false, &f->file) == 0; /* if not, the file is gone */
 	}
 	return rc;
 }

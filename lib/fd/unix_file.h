@@ -48,8 +48,8 @@ int fl__unix_address(struct sockaddr_un *a, const char *path);
  * the system's default. Listens with `backlog`, unless the socket is for datagrams. Returns the
  * descriptor, an error of the system or of fl__unix_address(), or:
  *   -EADDRINUSE  a process has a socket open there, or is about to listen
- *   -ENOTSOCK    the file is no socket
- *   -EINVAL      `mode` is no mode, or is not 0 although there is no file
+ *   -ENOTSOCK    the file is not a socket
+ *   -EINVAL      `mode` is invalid, or is not 0 although there is no file
  */
 int fl__unix_open(struct fl__unix_file *f, int type, const char *path, unsigned mode, int backlog);
 

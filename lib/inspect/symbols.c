@@ -59,7 +59,7 @@ static void symbols_map_file(struct fl__symbol_file *f)
 	 */
 	const char *path = strchr(f->path, '/')          ? f->path
 	                   : fl__main_thread_has_ended() ? "/proc/thread-self/exe"
-	                                                 : "/proc/self/exe"; /* an emulator knows this name alone */
+	                                                 : "/proc/self/exe"; /* the only name that an emulator knows */
 	int fd = FL__RETRY(FL__SYS_RESULT(open(path, O_RDONLY | O_CLOEXEC)));
 	if (fd < 0)
 		return;

@@ -35,8 +35,8 @@
  *   rings.lock      guards the list of worker            a thread that changes the list:
  *                   processes                            fl__lock(); a thread that writes a file,
  *                                                        while it copies the rings: fl__try_lock(),
- *                                                        since it may be in a signal handler; a
- *                                                        child stores 0
+ *                                                        because it may be in a signal
+ *                                                        handler; a child stores 0
  *
  * Invariants
  *   1. One thread writes the events of a ring. Events before `first` are another thread's.
@@ -386,7 +386,7 @@ static int trace_write(const char *path)
 		return fd;
 	int rc = fl__trace_write_json(fd, &trace_out.count);
 	const int closed = FL__SYS_RESULT(close(fd));
-	if (rc == 0 && closed != -EINTR) /* the descriptor is closed then, too, and a second close() would be wrong */
+	if (rc == 0 && closed != -EINTR) /* EINTR: the descriptor is closed; close() must not be repeated */
 		rc = closed;
 	trace_quiet |= rc == 0;
 	if (rc != 0 && !path)

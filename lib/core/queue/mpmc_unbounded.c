@@ -96,10 +96,10 @@
  * all hazard pointers and all retired segments. It keeps the segments that are protected or pinned,
  * and frees the others, of which the first becomes the spare if there is none. A pass is paid for
  * by the segments that are retired after it (unbounded_retire()). So a queue keeps four kinds of
- * retired segments: those that a hazard pointer protected during the last pass, at most 2 T if T
- * threads have used any unbounded queue; those that were pinned at that time; those retired since,
- * at most one for each UNBOUNDED_LOOKS pointers and segments that the last pass looked at; and
- * those that a thread was going through when it was stopped.
+ * retired segments. Some were protected by a hazard pointer during the last pass: at most 2 T, if T
+ * threads have used any unbounded queue. Some were pinned at that time. Some were retired later: at
+ * most one for each UNBOUNDED_LOOKS pointers and segments that the last pass looked at. The rest
+ * belong to passes whose thread was stopped.
  *
  * Why this design. Each slot is used once, so it can hold an item of any size by value. The word of
  * the fetch-and-add also says whether the queue is closed and whether a consumer sleeps, so a

@@ -6,12 +6,12 @@
  * call or when it gives up. At a rendezvous the waking thread has made the call.
  *
  * Two selects at rendezvous cannot miss each other forever, each enqueued where the other has just
- * looked, because all selects enqueue in the order of the queues' addresses, with all cases of one
- * rendezvous in one step, and stop where they see a partner. Proof: suppose that from some time on
- * no call is made and no select gives up, but some selects still stop again and again. Let x be the
- * highest address where that happens. A select that stops at x saw a partner there. This partner no
- * longer stops above x, and because it is enqueued at x, it soon sleeps in all its wait queues. The
- * select that stopped then tries all cases, and meets the partner.
+ * looked. The reason is that all selects enqueue in the order of the queues' addresses, with all
+ * cases of one rendezvous in one step, and stop where they see a partner. Proof: suppose that from
+ * some time on no call is made and no select gives up, but some selects still stop again and again.
+ * Let x be the highest address where that happens. A select that stops at x saw a partner there.
+ * This partner no longer stops above x, and because it is enqueued at x, it soon sleeps in all its
+ * wait queues. The select that stopped then tries all cases, and meets the partner.
  *
  * Lifetime: a queue may be freed as soon as an item is put into it, so all cases leave their queues
  * (fl__queue_leave()) before any case is tried.

@@ -23,9 +23,9 @@
  * error is -ETIMEDOUT, so that the caller can tell an expired task from a crashed one. After a
  * request to stop, a worker is killed only if `grace_period` is set, because a caller of
  * fl_future_cancel() does not expect a worker to die. If a task returns -ECANCELED after its
- * deadline, its future ends with -ETIMEDOUT, on all kinds of executors, even if it was also asked
- * to stop: when a deadline passes, the caller often requests a stop as well, and the error must not
- * depend on whether the deadline or the request comes first.
+ * deadline, its future ends with -ETIMEDOUT on all kinds of executors, even if the task was also
+ * asked to stop. When a deadline passes, the caller often requests a stop as well, and the error
+ * must not depend on which of the two comes first.
  *
  * Memory. A worker checks its own memory after a task, and leaves when it has passed `memory_max`
  * (worker.c). While a task runs, only the manager checks: every 10 ms, and only the workers whose

@@ -36,9 +36,9 @@
  *      ready, or in its initializer, counts as a failed start.
  *
  * Failed starts. The executor tries a failed start again, after a pause that doubles from 1 ms to
- * 128 ms. A worker that ends before it is ready also counts as a failed start. After ten failures
- * in a row, which take about half a second, the queued tasks fail with the error of the last start,
- * unless a worker serves, because the executor cannot know when a shortage ends, and a submitter
+ * 128 ms. A worker that ends before it is ready also counts as a failed start. Ten failures in a
+ * row take about half a second. If no worker serves after them, the queued tasks fail with the
+ * error of the last start, because the executor cannot know when a shortage ends, and a submitter
  * that waits forever cannot react. The next task gets ten new tries.
  *
  * The executor breaks at once when an initializer returns an error, unless a cancel of the executor
@@ -46,13 +46,13 @@
  * in a row have failed, all with a lasting error, which will not pass with time.
  * process_pool_is_lasting() lists these errors. Any other error counts as passing, because the
  * mistakes differ in cost: if a passing error is taken for a lasting one, the executor is lost, but
- * in the opposite case each batch of tasks costs only half a second. So -EPROTO (a program that
- * ends before its hello) is not in the list, because the dynamic loader ends a program like that
- * when descriptors or memory are short, and neither is -EPERM, because a program may give up its
- * privileges only for a while. If a worker ends in its initializer by an exit or a fault, that
- * counts as lasting, so ten such ends in a row break the executor. If it ends by a SIGKILL that
- * this process did not send, that counts as passing, because the kernel sends this signal when
- * memory is short.
+ * in the opposite case each batch of tasks costs only half a second. So the list has neither
+ * -EPROTO nor -EPERM. The former means that a program ended before its hello, which the dynamic
+ * loader also causes when descriptors or memory are short. The latter may pass because a program
+ * may give up its privileges only for a while. If a worker ends in its initializer by an exit or a
+ * fault, that counts as lasting, so ten such ends in a row break the executor. If it ends by a
+ * SIGKILL that this process did not send, that counts as passing, because the kernel sends this
+ * signal when memory is short.
  */
 #include "../base/process_sys.h"
 #include "../shm/shm_region.h"
