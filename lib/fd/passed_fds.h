@@ -5,8 +5,8 @@
 
 /*
  * If there is no room for one of a message's descriptors, a stream or a pipe that receives them
- * closes all of them, returns an error, and keeps the bytes for the next call, because half a set
- * is worse than none, and the bytes may say what was meant. A read that expects no descriptors
+ * closes all of them, because half a set is worse than none, and returns an error. It keeps the
+ * bytes for the next call, because they may say what was meant. A read that expects no descriptors
  * gives the kernel no place for them. Then the kernel closes them, and the read costs no more than
  * any other.
  */
