@@ -22,115 +22,94 @@ struct fl_shm; /* fairlead/shm.h */
  *     rc = fl_thread_executor_create(&pool, NULL);           // check
  *     rc = count_primes_map(pool, parts, 64, counts, NULL);  // check
  *
- * A new executor is open. A closed executor refuses further tasks, but still runs the queued ones.
- * A joined executor has neither tasks nor threads left. A task may submit tasks to its own executor
- * and wait for them, even if the executor has a single worker.
- *
- * In a forked child, a call with an executor of the parent returns -EOWNERDEAD if it can return an
- * error (docs/in-your-process.md).
+ * A closed executor refuses further tasks, but still runs the queued ones. A task may submit tasks
+ * to its own executor and wait for them, even if there is only one worker.
  */
 typedef struct fl_executor fl_executor;
 
-/* What a submit does when the executor's backlog is full (fl_executor_config.backlog). */
+/* What a submit does when the backlog is full (fl_executor_config.backlog). */
 typedef enum fl_when_full {
 	/*
 	 * The submit waits, at most until fl_submit_config.backlog_deadline (-ETIMEDOUT). However,
-	 * a task of the same executor does not wait for its own worker: it runs the new task itself
-	 * or, if `backlog_deadline` has passed already, gets -ETIMEDOUT.
+	 * a task of the same executor runs the new task itself, unless the deadline has passed.
 	 */
 	FL_FULL_WAIT = 0,
 	/* The submit returns -ENOBUFS. */
 	FL_FULL_REFUSE = 1,
-	/* The submitting thread runs the task itself, without the initializer of the workers. */
+	/* The submitting thread runs the task itself, without the initializer. */
 	FL_FULL_RUN = 2,
 } fl_when_full;
 
 typedef struct fl_executor_config {
 	/*
-	 * The most tasks that workers run at a time. 0 means the number of usable CPUs,
-	 * fl_cpu_count(), and for a loop executor FL_LOOP_EXECUTOR_DEFAULT.
-	 *
-	 * A task does not count while it is in a blocking section or in a wait that counts as one
-	 * (fairlead/blocking.h), nor does a task that a submit or a wait runs itself.
-	 *
-	 * Tasks that wait for each other need as many workers as there are such tasks, or
-	 * `workers_max`.
+	 * The most tasks that workers run at a time, at most FL_WORKERS_MAX (a loop executor:
+	 * FL_LOOP_EXECUTOR_MAX). 0 means fl_cpu_count() or, for a loop executor,
+	 * FL_LOOP_EXECUTOR_DEFAULT. A task does not count while it is in a blocking section
+	 * (fairlead/blocking.h), or if a submit or a wait runs it.
 	 */
 	unsigned workers;
 	/*
-	 * For a thread executor whose tasks wait for each other, as the stages of a pipeline do:
-	 * the most threads that it may have for this; 0 means `workers`. With more than `workers`,
-	 * another task can run when a task has waited for 5 ms in any function of this library.
-	 * Blocking sections may lead to more threads. Other kinds of executors return -EINVAL
-	 * unless this is 0.
+	 * The most threads of a thread executor whose tasks wait for each other, as the stages of a
+	 * pipeline do: 0, or from `workers` to FL_WORKERS_MAX. With more than `workers`, another
+	 * task can run when a task has waited for 5 ms in any function of this library.
 	 */
 	unsigned workers_max;
-	/*
-	 * The stack of each worker of a thread executor in bytes, as in fl_thread_config; 0 means
-	 * the default. Other kinds return -EINVAL unless this is 0.
-	 */
+	/* The stack of each worker thread in bytes, as in fl_thread_config; 0 means the default. */
 	size_t stack_size;
 	/*
-	 * Workers are named name-0, name-1 and so on. 23 characters are kept; NULL means "worker".
+	 * Workers are named name-0, name-1 and so on. NULL means "worker"; 23 characters are kept.
 	 */
 	const char *name;
 	/*
-	 * The initializer: a task that each worker runs once, before its first task, with a copy of
+	 * The initializer: a task that each worker runs before its first task, with a copy of
 	 * `*initialize_arg`; NULL means none. It must have no result, and no argument that contains
-	 * an fl_bytes or is aligned above max_align_t. Pass NULL as `initialize_arg` if it takes no
-	 * argument, and only then.
+	 * an fl_bytes or is aligned above max_align_t. If it takes none, `initialize_arg` is NULL.
 	 *
-	 * If the initializer fails, the executor is broken: pending tasks end with
-	 * -ENOTRECOVERABLE, and later submits return it. However, an error after a cancel of the
-	 * executor breaks nothing.
-	 *
-	 * The thread that frees the executor calls the initializer's hook `drop_arg` once, when all
-	 * workers are gone. If the creation fails, the argument is still yours.
+	 * If the initializer fails before the executor is cancelled, the executor is broken:
+	 * pending tasks and later submits fail with -ENOTRECOVERABLE. The thread that frees the
+	 * executor calls the initializer's hook `drop_arg`.
 	 */
 	const fl_task_type *initialize;
 	const void *initialize_arg;
 	/*
-	 * Regions of shared memory, which tasks find by fl_task_region() in any process (on other
-	 * machines, copies: fairlead/mpi_executor.h). They must exist until the executor is freed.
+	 * Regions of shared memory, which tasks find by fl_task_region(). They must exist until the
+	 * executor is freed.
 	 */
 	struct fl_shm *const *regions;
 	unsigned n_regions; /* up to FL_REGIONS_MAX */
 	/*
-	 * The most tasks that may be pending, up to FL_BACKLOG_MAX; 0 means any number. Only thread
-	 * executors have a bound. A cancelled task does not count. Chained tasks (fl_future_then())
-	 * ignore the bound, and so does a submit that is nested in 64 tasks which submits have run
-	 * themselves.
+	 * The most tasks that may be pending on a thread executor, up to FL_BACKLOG_MAX; 0 means
+	 * any number. Chained tasks (fl_future_then()) ignore it.
 	 */
 	size_t backlog;
 	fl_when_full when_full;
 	/*
 	 * A worker ends when it has been idle for this many nanoseconds; 0 means never. A thread
-	 * executor keeps one worker. Threads that were added because tasks blocked or waited end
-	 * after an idle second at the latest.
+	 * executor keeps one worker.
 	 */
 	fl_duration idle_timeout;
-	/* A worker of a process executor is replaced after this many tasks; 0 means never. */
+	/* A worker process is replaced after this many tasks; 0 means never. */
 	int max_tasks;
 	/*
-	 * The most resident memory of a worker of a process executor, in bytes; 0 means any amount.
-	 * A worker with more is replaced after its task, or killed during a task (-ENOMEM) at twice
-	 * as much: see "Memory of a worker" in fairlead/process_executor.h. Other kinds return
-	 * -EINVAL unless this is 0, except over MPI with `processes` of fl_mpi_config.
+	 * The most resident memory of a worker process in bytes; 0 means any amount. A worker with
+	 * more is replaced after its task, and killed during a task at twice as much (-ENOMEM). See
+	 * "Memory of a worker" in fairlead/process_executor.h.
 	 */
 	size_t memory_max;
 	/*
-	 * A worker of a process executor is killed when a task has run for this many nanoseconds; 0
-	 * means never. The task fails with -EOWNERDEAD. An initializer has no limit.
+	 * A worker process is killed when its task has run for this many nanoseconds; 0 means
+	 * never. The task fails with -EOWNERDEAD.
 	 */
 	fl_duration task_timeout;
 	/*
-	 * A worker of a process executor is killed if its task still runs this many nanoseconds
-	 * after its deadline, or if its task or initializer still runs so long after a cancel. 0
-	 * means 100 ms after a deadline, and never after a cancel; FL_DURATION_MAX means never.
+	 * A worker process is killed if its task still runs this many nanoseconds after its
+	 * deadline, or if its task or initializer still runs so long after a cancel. 0 means 100 ms
+	 * after a deadline, and never after a cancel; FL_DURATION_MAX means never. The task fails
+	 * with -ETIMEDOUT after its deadline, and otherwise with -EOWNERDEAD.
 	 */
 	fl_duration grace_period;
 	/*
-	 * The most bytes of an fl_bytes of a task; a task with more fails with -E2BIG. 0 means
+	 * The most bytes of an fl_bytes of a task, which otherwise fails with -E2BIG. 0 means
 	 * FL_TASK_SIZE_MAX.
 	 */
 	size_t bytes_max;
@@ -139,7 +118,7 @@ typedef struct fl_executor_config {
 #define FL_REGIONS_MAX 32
 #define FL_BACKLOG_MAX 0x3fffffffu
 
-/* What a kind of executor can do: the bits that fl_executor_capabilities() returns. */
+/* What a kind of executor can do: the bits of fl_executor_capabilities(). */
 enum {
 	FL_CAP_BY_REFERENCE = 1 << 0, /* a pointer in an argument means the same to the task */
 	FL_CAP_CONCURRENT = 1 << 1,   /* submit returns before the task has run */
@@ -147,12 +126,12 @@ enum {
 };
 
 /*
- * Creates an executor that runs each task at once, on the submitting thread. The call runs the
+ * Creates an executor that runs each task at once, on the submitting thread. This call runs the
  * initializer, under the caller's cancel scope. Returns:
  *   0        `*e` is the new executor
  *   -ENOMEM  out of memory
- *   -EINVAL  the config has more than FL_REGIONS_MAX regions, an unsuitable initializer, or a
- *            `workers_max`, `stack_size` or `memory_max`
+ *   -EINVAL  the initializer is unsuitable, there are too many regions, or `workers_max`,
+ *            `stack_size` or `memory_max` is set
  *   other    the error of the initializer
  */
 FL_API FL_MUST_CHECK int fl_sequential_executor_create(fl_executor **e, const fl_executor_config *config);
@@ -167,16 +146,10 @@ FL_API FL_MUST_CHECK int fl_sequential_executor_create(fl_executor **e, const fl
  * Returns:
  *   0        `*e` is the new executor
  *   -ENOMEM  out of memory
- *   -EINVAL  the config has more than FL_WORKERS_MAX workers, a `workers_max` above that or below
- *            the number of workers, more than FL_REGIONS_MAX regions, an unsuitable initializer, a
- *            `backlog` above FL_BACKLOG_MAX, an unknown `when_full`, a negative `idle_timeout`, or
- *            a `memory_max`
+ *   -EINVAL  the config is invalid (see its members), or sets `memory_max`
  *
- * With one worker, tasks usually begin in the order of submission. Exceptions are a task for which
- * a worker waits (fairlead/future.h, fairlead/group.h) and a task that a submit runs itself
- * (fl_when_full). Several workers begin tasks in no particular order. No task waits forever while
- * workers end tasks. docs/in-your-process.md says which memory, threads and signal masks an
- * executor uses.
+ * With one worker, tasks usually begin in the order of submission, but a task for which a worker
+ * waits may begin earlier. As long as workers end tasks, no task waits forever.
  */
 FL_API FL_MUST_CHECK int fl_thread_executor_create(fl_executor **e, const fl_executor_config *config);
 #define FL_WORKERS_MAX 4096u
@@ -188,24 +161,18 @@ FL_API FL_MUST_CHECK int fl_thread_executor_create(fl_executor **e, const fl_exe
  *     rc = count_primes_submit_with(pool, range, &f, &within);        // check
  *
  * A task is cancelled when its deadline or that of its group passes, or when its token or its group
- * is cancelled. If it has not started, it ends as cancelled, at the latest when it would be
- * started. If it runs, fl_task_is_cancelled() becomes true, and its waits return -ECANCELED. The
- * task itself decides when to return.
+ * is cancelled. If it has not started, it ends without running. If it runs, fl_task_is_cancelled()
+ * becomes true, and its waits return -ECANCELED, but the task itself decides when to return. Only a
+ * worker process is killed if its task does not return (`grace_period`).
  *
  * If the task had not started, or returns -ECANCELED, its error is -ETIMEDOUT after a deadline, and
  * otherwise -ECANCELED. A task that returns anything else, even success, ends with what it
  * returned.
- *
- * A task that neither asks fl_task_is_cancelled() nor waits runs on, and a join waits for it.
- * However, a process executor, or one over MPI with `processes` of fl_mpi_config, kills it with its
- * worker after `grace_period`. Then the task fails with -ETIMEDOUT if its deadline had passed, and
- * otherwise with -EOWNERDEAD.
  */
 typedef struct fl_submit_config {
 	fl_time deadline; /* of the task; FL_FOREVER means none */
 	/*
-	 * A cancel of this token cancels the task. NULL means none. The token must outlive the
-	 * task.
+	 * A cancel of this token, which must outlive the task, cancels the task. NULL means none.
 	 */
 	fl_cancel_token *cancel;
 	/*
@@ -214,8 +181,8 @@ typedef struct fl_submit_config {
 	 */
 	fl_time backlog_deadline;
 	/*
-	 * Called as on_end(future, on_end_arg) when the task ends, under the rules of
-	 * fl_future_on_end(). NULL means none.
+	 * Called as on_end(future, on_end_arg) when the task ends: see fl_future_on_end(). NULL
+	 * means none.
 	 */
 	fl_future_callback *on_end;
 	void *on_end_arg;
@@ -223,16 +190,16 @@ typedef struct fl_submit_config {
 } fl_submit_config;
 
 /*
- * Submits a task of `type` to `e`, with a copy of `*arg`. `arg` may be NULL if the argument has no
- * size. A future of the task is stored in `*f`, unless `f` is NULL. fl_executor_submit_with() adds
+ * Submits a task of `type` to `e`, with a copy of `*arg`, and stores a future of the task in `*f`,
+ * unless `f` is NULL. `arg` may be NULL if the argument has no size. fl_executor_submit_with() adds
  * the conditions of `config`. An accepted task ends exactly once: it is done or cancelled.
  *
  *     rc = count_primes_submit(pool, range, &f);      // FL_TASK(count_primes, struct range, ...)
  *     if (rc == 0)
  *             rc = count_primes_get(f, &n);           // waits for the task
  *
- * Neither function waits for the task. With FL_FULL_WAIT they block the calling context while the
- * backlog is full. Returns:
+ * Neither function waits for the task, but with FL_FULL_WAIT they block the calling context while
+ * the backlog is full. Returns:
  *   0                 the task is accepted
  *   -ENOMEM           out of memory
  *   -EPIPE            `e` is closed, or was closed during the wait
@@ -244,13 +211,11 @@ typedef struct fl_submit_config {
  *   -ECANCELED        the wait for a full backlog was cancelled
  *   -E2BIG            argument plus result have more than FL_TASK_SIZE_MAX bytes, or one of them is
  *                     aligned above FL_TASK_ALIGN_MAX
- *   other             a further code of this kind of executor: fairlead/process_executor.h,
- *                     fairlead/mpi_executor.h
+ *   other             see fairlead/process_executor.h and fairlead/mpi_executor.h
  *
- * On an error the argument is still yours. The calling thread runs the task itself, before the
- * return, on a sequential executor, where fl_when_full says so, and if a task in a worker process
- * or a rank submits to fl_executor_current(). Memory order: the task sees all that the caller wrote
- * before the call.
+ * On an error the argument is still yours. The call itself runs the task on a sequential executor,
+ * where fl_when_full says so, and in a worker process or a rank that submits to
+ * fl_executor_current(). Memory order: the task sees all that the caller wrote before the call.
  */
 FL_API FL_MUST_CHECK int fl_executor_submit(fl_executor *e, const fl_task_type *type, const void *arg, fl_future **f);
 FL_API FL_MUST_CHECK int fl_executor_submit_with(fl_executor *e, const fl_task_type *type, const void *arg,
@@ -263,10 +228,7 @@ typedef struct fl_map_error {
 } fl_map_error;
 
 typedef struct fl_map_config {
-	/*
-	 * How many neighbouring arguments a worker takes at a time; 0 lets the library choose. A
-	 * process executor may take fewer.
-	 */
+	/* How many neighbouring arguments a worker takes at a time; 0 lets the library choose. */
 	size_t chunk;
 	fl_time deadline;        /* of the whole map; FL_FOREVER means none */
 	fl_cancel_token *cancel; /* NULL means the caller's scope; FL_SHIELDED means none */
@@ -275,9 +237,9 @@ typedef struct fl_map_config {
 } fl_map_config;
 
 /*
- * Runs the task for each of the `n` elements of the array `args`. It stores each result at the same
- * index of `results`, which may be NULL if the result has no size. It blocks the calling context
- * until every task that was started has ended.
+ * Runs the task for each of the `n` elements of the array `args`, and stores each result at the
+ * same index of `results`, which may be NULL if the result has no size. It blocks the calling
+ * context until every task that was started has ended.
  *
  *     rc = count_primes_map(pool, ranges, 64, counts, NULL);  // waits for all 64 tasks
  *     if (rc != 0)
@@ -285,20 +247,17 @@ typedef struct fl_map_config {
  *
  * Returns:
  *   0           all tasks have succeeded, or `n` is 0
- *   FL_ETASK    a task failed; `config->error` describes the failure with the lowest index. After
- *               the map had learned of it, no element with a higher index was started
- *   -ETIMEDOUT  the deadline passed, and some tasks were not run, or returned -ECANCELED; all tasks
- *               that ran have ended, with their results
+ *   FL_ETASK    a task failed; `config->error` describes the failure with the lowest index. From
+ *               then on the map started no element with a higher index
+ *   -ETIMEDOUT  the deadline passed, and some tasks were not run, or returned -ECANCELED
  *   -ECANCELED  the same after a cancel of the map, or of the executor by fl_executor_cancel(),
  *               fl_executor_cancel_pending() or fl_executor_terminate()
- *   other       an error of fl_executor_submit(): some elements, or all, were not run; the results
- *               of those that ran are stored
+ *   other       an error of fl_executor_submit(): some elements, or all, were not run
  *
- * The arguments and results stay yours, so no drop hook runs. A result is zeroed before its task
- * begins, and is unchanged if its task does not run. A failed task leaves what it wrote. However, a
- * process executor may zero the result of a failed task, unless the task has kept it
- * (fl_task_keep_result()). If a worker process dies, the element that it ran fails, and the later
- * elements of its chunk count as not started.
+ * After an error, the results of the tasks that succeeded are stored. A result is zeroed before its
+ * task begins, and unchanged if its task does not run. A failed task leaves what it wrote, but a
+ * process executor may zero that, unless the task calls fl_task_keep_result(). The arguments and
+ * results stay yours, so no drop hook runs.
  */
 FL_API FL_MUST_CHECK int fl_executor_map(fl_executor *e, const fl_task_type *type, const void *args, size_t n,
                                          void *results, const fl_map_config *config);
@@ -317,28 +276,26 @@ FL_API void fl_executor_close(fl_executor *e);
  *     rc = fl_executor_join(pool);                    // waits for the running tasks
  *     printf("%zu tasks were not run\n", n);
  *
- * Returns how many tasks it has cancelled, without those that workers were just about to begin,
- * which end as cancelled, too. Callbacks and drop hooks of the cancelled tasks run on the calling
- * thread. A group counts a cancelled task as failed with -ECANCELED.
+ * Returns how many tasks it has cancelled, without those that workers were just about to begin.
+ * Callbacks and drop hooks of the cancelled tasks run on the calling thread.
  */
 FL_API size_t fl_executor_cancel(fl_executor *e);
 
 /*
- * Closes `e`, and cancels the tasks that have not started, as fl_executor_cancel() does, but leaves
- * running tasks alone. A map or a parallel loop that has begun may go on to its end.
+ * Does what fl_executor_cancel() does, but leaves running tasks alone. A map or a parallel loop
+ * that has begun may go on to its end.
  */
 FL_API size_t fl_executor_cancel_pending(fl_executor *e);
 
 /*
- * Does what fl_executor_cancel() does, and kills the worker processes of an executor over
- * processes, or over MPI with `processes` of fl_mpi_config. Their tasks fail with -ECANCELED or,
- * after their deadline, with -ETIMEDOUT.
+ * Does what fl_executor_cancel() does, and kills the worker processes. Their tasks fail with
+ * -ECANCELED or, after their deadline, with -ETIMEDOUT.
  */
 FL_API size_t fl_executor_terminate(fl_executor *e);
 
 /*
- * Changes the maximum number of workers, which counts tasks as fl_executor_config.workers does. It
- * does not wait: surplus workers end after their present task. Returns:
+ * Changes `workers`, the most tasks that workers run at a time. It does not wait: surplus workers
+ * end after their present task. Returns:
  *   0         the maximum is changed
  *   -EPIPE    `e` is closed
  *   -EINVAL   `workers` is 0 or above FL_WORKERS_MAX
@@ -355,12 +312,12 @@ FL_API FL_MUST_CHECK int fl_executor_resize(fl_executor *e, unsigned workers);
  *             fl_executor_cancel(pool);               // now join once more
  *
  * Returns:
- *   0           all tasks have ended, and the workers are gone
- *   -ECANCELED  the wait was cancelled; `e` is closed, and tasks or workers are left
- *   -ETIMEDOUT  the same after the deadline of fl_executor_join_until()
- *   -EDEADLK    nothing happened, because the call would wait for itself: it is made in a task of
- *               `e`, on one of its workers, or in a callback of one of its tasks; or `e` is a loop
- *               executor, and the call would keep its loop from running (fairlead/loop_executor.h)
+ *   0         all tasks have ended, and the workers are gone
+ *   -ETIMEDOUT, -ECANCELED
+ *             the deadline passed, or the wait was cancelled; `e` is closed
+ *   -EDEADLK  nothing happened, because the call would wait for itself: it was made in a task of
+ *             `e`, on one of its workers, in a callback of one of its tasks, or where it would keep
+ *             the loop of a loop executor from running (fairlead/loop_executor.h)
  */
 FL_API FL_MUST_CHECK int fl_executor_join_until(fl_executor *e, fl_time deadline, fl_cancel_token *cancel);
 FL_INLINE FL_MUST_CHECK int fl_executor_join(fl_executor *_e)
@@ -373,22 +330,20 @@ FL_INLINE FL_MUST_CHECK int fl_executor_join(fl_executor *_e)
  * Returns:
  *   0         all tasks have ended, and the workers are gone
  *   -EAGAIN   `e` is open, or tasks or workers are left
- *   -EDEADLK  the call is made in a task of `e`, on one of its workers, or in a callback of one of
+ *   -EDEADLK  the call was made in a task of `e`, on one of its workers, or in a callback of one of
  *             its tasks
  */
 FL_API FL_MUST_CHECK int fl_executor_try_join(fl_executor *e);
 
 /*
  * Waits for a moment in which no task of `e` is pending or runs, and all callbacks of its tasks
- * have returned. It does not close `e`, and tasks that are submitted during the wait prolong it.
+ * have returned. It does not close `e`, so tasks that are submitted meanwhile prolong the wait.
  * Both functions block the calling context. To wait for some tasks only, use a group
  * (fairlead/group.h). Returns:
- *   0           no task was pending or running
- *   -ECANCELED  the wait was cancelled
- *   -ETIMEDOUT  the deadline of fl_executor_wait_idle_until() passed
- *   -EDEADLK    the call would wait for itself, as in fl_executor_join()
- *
- * Memory order: the caller sees what the ended tasks wrote.
+ *   0         no task was pending or running; the caller sees what the tasks wrote
+ *   -ETIMEDOUT, -ECANCELED
+ *             the deadline passed, or the wait was cancelled
+ *   -EDEADLK  the call would wait for itself, as in fl_executor_join()
  */
 FL_API FL_MUST_CHECK int fl_executor_wait_idle_until(fl_executor *e, fl_time deadline, fl_cancel_token *cancel);
 FL_INLINE FL_MUST_CHECK int fl_executor_wait_idle(fl_executor *_e)
@@ -397,8 +352,8 @@ FL_INLINE FL_MUST_CHECK int fl_executor_wait_idle(fl_executor *_e)
 }
 
 /*
- * Closes and joins `e`, and frees it. It blocks the calling context until all tasks have ended, and
- * a cancel does not end this wait. Futures stay valid. Panics where fl_executor_join() returns
+ * Closes, joins and frees `e`. It blocks the calling context until all tasks have ended, and a
+ * cancel does not end this wait. Futures stay valid. Panics where fl_executor_join() returns
  * -EDEADLK.
  *
  *     FL_SCOPED(fl_executor) *pool = NULL;            // fl_executor_free() at the block's end
@@ -408,17 +363,13 @@ FL_INLINE FL_MUST_CHECK int fl_executor_wait_idle(fl_executor *_e)
 FL_API void fl_executor_free(fl_executor *e);
 
 /*
- * Closes `e`, and leaves its end to the library. It does not wait: queued tasks still run, and `e`
- * is freed when the last task has ended. Futures stay valid. The end of the process cuts such tasks
- * off (docs/in-your-process.md).
+ * Closes `e`, and leaves its end to the library, without waiting: queued tasks still run, and `e`
+ * is freed when the last task has ended. The end of the process cuts them off. Futures stay valid.
  *
- * Before this call, all calls of other threads with `e` must have returned, and groups and
- * iterations that use `e` must be joined and freed. Do not use `e` afterwards. However, tasks of
- * `e` that still run may use fl_executor_current(), where a submit returns -EPIPE, and may join and
- * free their own groups and iterations.
- *
- * The tasks of fl_loop_executor_create_on() end when that loop has run them or is freed. In a
- * worker process or a rank, detaching fl_executor_current() frees nothing. Returns:
+ * Before this call, other threads must have ended their calls with `e`, and groups and iterations
+ * that use `e` must be joined and freed. Do not use `e` afterwards. However, its tasks may use
+ * fl_executor_current(), which refuses submits (-EPIPE), and groups and iterations of their own.
+ * Returns:
  *   0        the library will free `e`
  *   -EAGAIN  no thread can be started, or the library is being unloaded
  *   -ENOMEM  out of memory for a thread
@@ -432,38 +383,32 @@ FL_API uint32_t fl_executor_capabilities(const fl_executor *e);
 FL_API const char *fl_executor_kind(const fl_executor *e);
 
 /*
- * Returns the most tasks that the workers of `e` run at a time: `workers` of the config, or the
- * number of fl_executor_resize(). For a sequential executor it is 1, although each submitting
- * thread runs its own task.
+ * Returns `workers` of the config, or the number of fl_executor_resize(): the most tasks that the
+ * workers of `e` run at a time. For a sequential executor it is 1.
  */
 FL_API unsigned fl_executor_workers(const fl_executor *e);
 
 /*
  * Returns whether `e` is broken, so that every later submit returns -ENOTRECOVERABLE. An executor
  * breaks when an initializer fails, or when its workers in other processes can never start. One
- * over MPI also breaks when all its ranks have died; then later submits return -EOWNERDEAD.
+ * over MPI also breaks when all its ranks have died (-EOWNERDEAD).
  */
 FL_API bool fl_executor_is_broken(const fl_executor *e);
 
 /*
- * The counts of an executor. A count that a kind of executor does not have is 0. Totals begin at 0
- * when the executor is created.
+ * The counts of an executor since its creation. A count that a kind of executor does not have is 0.
  */
 typedef struct fl_stats_executor {
 	unsigned workers; /* what fl_executor_workers() returns */
 	unsigned threads; /* workers that exist: threads or processes */
-	/* existing workers that have no task; of a thread executor, those that sleep */
+	/* existing workers that have no task */
 	unsigned idle;
 	unsigned blocked; /* existing workers in a blocking section (fairlead/blocking.h) */
-	/*
-	 * existing workers that have slept for 5 ms or more in a wait of their task, not in a
-	 * blocking section
-	 */
+	/* existing workers whose task has waited for 5 ms or more, not in a blocking section */
 	unsigned waiting;
 	/*
-	 * Tasks that were submitted and have not started. A thread executor also counts up to 1,024
-	 * tasks for each worker that were cancelled, or run by a wait, but still lie in the
-	 * worker's queue.
+	 * Tasks that were submitted and have not started. A thread executor may also count
+	 * cancelled tasks, and tasks that a wait has run.
 	 */
 	size_t pending;
 	size_t running;   /* tasks that have started, or that a process will run next */
@@ -478,17 +423,15 @@ typedef struct fl_stats_executor {
 } fl_stats_executor;
 
 /*
- * Stores the counts of `e` in `*stats`. They may be from slightly different moments, and the call
- * orders no memory accesses. Its time grows with the number of workers. Returns:
+ * Stores the counts of `e` in `*stats`. They may be from slightly different moments. Returns:
  *   0  the counts are stored
  */
 FL_API FL_MUST_CHECK int fl_executor_stats(const fl_executor *e, fl_stats_executor *stats);
 
 /*
  * How long something took, in nanoseconds. The quantiles and the maximum cover the last one to two
- * minutes. A quantile is up to a quarter too high, and is at least 256 ns unless the maximum is
- * less. Above 50,000 tasks a second only about one task in 64 is measured, and also counts for the
- * tasks up to the next one.
+ * minutes, and a quantile is up to a quarter too high. Above 50,000 tasks a second only about one
+ * task in 64 is measured, and stands for the others.
  */
 typedef struct fl_stats_times {
 	uint64_t n, sum; /* tasks, and the sum of their times, since the creation */
@@ -497,8 +440,7 @@ typedef struct fl_stats_times {
 
 /*
  * The times of one type of tasks. A chunk of an iteration, or of a map over processes or MPI,
- * counts as one task of its type. On other executors a map runs as tasks of the type "fl__map", and
- * a parallel loop as tasks of the type "fl__parallel".
+ * counts as one task. Other maps have the type "fl__map", and parallel loops "fl__parallel".
  */
 typedef struct fl_stats_type {
 	const char *name;      /* valid until the executor is freed */
@@ -507,8 +449,8 @@ typedef struct fl_stats_type {
 } fl_stats_type;
 
 /*
- * Stores in `*stats` the times of one type of tasks. The first 15 types have an index each, and all
- * further types share the last one, as "other types".
+ * Stores in `*stats` the times of one type of tasks. The first 15 types have an index each; all
+ * others share the last one, as "other types".
  *
  *     for (size_t i = 0; fl_executor_type_stats(e, i, &type) == 0; i++)
  *             printf("%s: at most %lld ns\n", type.name, (long long)type.ran.max);
@@ -532,21 +474,21 @@ FL_API FL_MUST_CHECK int fl_stats_text(fl_bytes *text);
 FL_API fl_executor *fl_executor_current(void);
 
 /*
- * Returns the number of the worker that runs the calling task, from 0. Workers that run tasks of a
- * thread executor at the same time have different numbers, so a number can be the index of a buffer
- * that only one task uses at a time:
+ * Returns the number of the worker that runs the calling task, from 0 to less than FL_WORKERS_MAX.
+ * Workers that run tasks of a thread executor at the same time have different numbers, so a number
+ * can be the index of a buffer that only one task uses at a time:
  *
  *     struct buffer buffers[8];                               // .workers = 8
  *     struct buffer *mine = &buffers[fl_executor_current_worker()];
  *
- * The number is less than FL_WORKERS_MAX. It is less than fl_executor_workers() if the config has
- * no `workers_max`, fl_executor_resize() has not reduced the workers, and no task of the executor
- * blocks (fairlead/blocking.h), waits for a task, or runs on a thread that is not a worker.
- *
  * A task that waits may run another task on its worker meanwhile, so do not use the buffer across a
- * wait. Each call of fl_parallel_invoke() or a parallel loop has the number of the worker that
- * makes it. The number is 0 outside of tasks, in an initializer and in a future's callback, on all
- * other kinds of executors, and in a task that a thread other than a worker runs.
+ * wait. In a parallel loop or fl_parallel_invoke(), each call has the number of the worker that
+ * makes it.
+ *
+ * The number may be fl_executor_workers() or more if there are more threads than `workers`, because
+ * of `workers_max`, fl_executor_resize(), or tasks that block (fairlead/blocking.h) or wait for
+ * tasks. It is 0 in an initializer, in a future's callback, outside of tasks, on other kinds of
+ * executors, and in a task that a thread other than a worker runs.
  */
 FL_API unsigned fl_executor_current_worker(void);
 
