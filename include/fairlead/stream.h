@@ -12,8 +12,8 @@
 FL_BEGIN_DECLS
 
 /*
- * A stream is a connected socket (TCP or Unix), a pipe, a FIFO, a terminal or a similar device that
- * fibers read and write.
+ * A stream is a connected socket (TCP or Unix), a pipe, a terminal or a similar device that fibers
+ * read and write.
  *
  *     static int echo(void *connection) // a fiber
  *     {
@@ -34,12 +34,6 @@ FL_BEGIN_DECLS
  * the loop's thread may call its functions, and only fibers may call those that block. One fiber
  * may read while another one writes, but no two fibers may read, or write, at the same time.
  *
- * Reading and writing
- *
- * A read that fails, times out or is cancelled consumes nothing, so the next read gets what has
- * come (fl_stream_got() describes the one exception). A write that fails, times out or is cancelled
- * may have written fl_stream_written() bytes.
- *
  * Results
  *
  * In addition to its own list, each function that reads, writes or ends a stream may return:
@@ -54,24 +48,20 @@ FL_BEGIN_DECLS
  *   -EINVAL        the caller may not make this call (see "Loop and fibers"), or a size is above
  *                  PTRDIFF_MAX
  *
- * After -ECONNRESET, -ECONNABORTED or an error of the network the connection stays broken: later
- * writes return the same error, and so do reads, once they have returned the bytes that had come.
- * After fl_stream_abort() these bytes are dropped. Reads after the end of the stream still return
- * 0.
+ * A read that fails consumes nothing, so the next read gets what has come. A write that fails may
+ * have written fl_stream_written() bytes. After -ECONNRESET, -ECONNABORTED or an error of the
+ * network the connection stays broken: later writes return the same error, and so do reads, once
+ * they have returned the bytes that had come. Reads after the end of the stream still return 0.
  */
 typedef struct fl_stream fl_stream;
 
-/*
- * A stream buffers at most this many bytes that nobody has read yet, or more if a larger read has
- * failed.
- */
+/* A stream buffers at most this many bytes, or more if a larger read has failed. */
 #define FL_STREAM_LIMIT 65536u
 #define FL_STREAM_FDS_MAX 253u /* descriptors of one send: the system's limit */
 
 /*
  * Creates a stream of the descriptor `fd` on the loop that the calling thread runs. The stream owns
- * `fd`; after an error you still own it. The call makes `fd` close-on-exec, unless it is 0, 1 or 2,
- * and sets TCP_NODELAY for TCP. Returns:
+ * `fd`; after an error you still own it. Returns:
  *   0                   the stream was created
  *   -EBADF              `fd` is not open
  *   -EPERM              `fd` is a regular file, a directory, or a device such as /dev/null: use
@@ -81,15 +71,13 @@ typedef struct fl_stream fl_stream;
  *   -ENOMEM, -ENOSPC, -ENOTSUP
  *                       see "Codes" in fairlead/defs.h
  *
- * A blocking `fd` stays blocking, which matters for a descriptor that other processes use, such as
- * standard input. Only terminals that cannot be opened a second time, such as the master of a
- * pseudo-terminal, and other devices become non-blocking.
+ * The call makes `fd` close-on-exec, unless it is 0, 1 or 2, and sets TCP_NODELAY for TCP. A
+ * blocking `fd` usually stays blocking, because other processes may use it.
  */
 FL_API FL_MUST_CHECK int fl_stream_from_fd(fl_stream **s, int fd);
 
 /*
- * Creates two streams that are connected with each other, on the loop that the calling thread runs.
- * Returns:
+ * Creates two connected streams on the loop that the calling thread runs. Returns:
  *   0  the streams are in `ends`
  *   -ENOMEM, -EMFILE, -ENFILE, -ENOSPC, -ENOTSUP
  *      see "Codes" in fairlead/defs.h
@@ -98,20 +86,19 @@ FL_API FL_MUST_CHECK int fl_stream_pair(fl_stream *ends[2]);
 
 /*
  * Closes and frees the stream, without waiting. The system still sends the bytes that were written.
+ * Therefore, if the peer of a TCP connection is still sending, the library closes the connection in
+ * the background, at the end of the peer's side or after 5 s. After a call of fl_stream_fd() it
+ * closes at once: read such a stream to its end first.
  *
  * Panics while a fiber reads or writes.
- *
- * If the peer of a TCP connection is still sending, closing could destroy the bytes that you wrote
- * last. The library then closes the connection in the background, when the peer has ended its side
- * or after 5 s at the latest. It closes at once if fl_stream_fd() was called: read such a stream to
- * its end before you free it.
  */
 FL_API void fl_stream_free(fl_stream *s);
 
 /*
  * Ends the stream in both directions at once. Reads and writes, also those in progress, return
- * -ECONNABORTED. The peer of a socket reads the bytes that were written, then the end. The peer of
- * a pipe or a device notices nothing until the stream is freed.
+ * -ECONNABORTED, and bytes that nobody has read are dropped. The peer of a socket reads the bytes
+ * that were written, then the end. The peer of a pipe or a device notices nothing until the stream
+ * is freed.
  */
 FL_API void fl_stream_abort(fl_stream *s);
 
@@ -121,8 +108,7 @@ FL_API void fl_stream_abort(fl_stream *s);
  *   > 0      the number of bytes
  *   0        the end of the stream
  *   -EINVAL  `size` is 0
- *   -ETIMEDOUT, -ECANCELED, -ENOMEM, other
- *            see "Results" in fairlead/stream.h
+ *   other    see "Results" in fairlead/stream.h
  */
 FL_API FL_MUST_CHECK ssize_t fl_stream_read_some_until(fl_stream *s, void *buffer, size_t size, fl_time deadline,
                                                        fl_cancel_token *cancel);
@@ -142,11 +128,9 @@ FL_API FL_MUST_CHECK ssize_t fl_stream_try_read_some(fl_stream *s, void *buffer,
  *             return (int)(n < 0 ? n : 0); // an error, or the end of the stream
  *
  * Returns:
- *   `size`            all bytes were read
- *   less than `size`  the stream has ended after so many bytes, which may be 0
- *   -ENOMEM           out of memory; fl_stream_got() bytes may be in `buffer`
- *   -ETIMEDOUT, -ECANCELED, other
- *                     see "Results" in fairlead/stream.h
+ *   >= 0     the number of bytes, below `size` only at the end of the stream
+ *   -ENOMEM  out of memory; fl_stream_got() bytes may be in `buffer`
+ *   other    see "Results" in fairlead/stream.h
  */
 FL_API FL_MUST_CHECK ssize_t fl_stream_read_exactly_until(fl_stream *s, void *buffer, size_t size, fl_time deadline,
                                                           fl_cancel_token *cancel);
@@ -162,8 +146,7 @@ FL_INLINE FL_MUST_CHECK ssize_t fl_stream_read_exactly(fl_stream *_s, void *_buf
  *   0          the end of the stream
  *   -EMSGSIZE  the next `size` bytes, or FL_STREAM_LIMIT bytes, have no delimiter
  *   -EINVAL    `size` or `delimiter_size` is 0
- *   -ETIMEDOUT, -ECANCELED, -ENOMEM, other
- *              see "Results" in fairlead/stream.h
+ *   other      see "Results" in fairlead/stream.h
  */
 FL_API FL_MUST_CHECK ssize_t fl_stream_read_delimited_until(fl_stream *s, void *buffer, size_t size,
                                                             const void *delimiter, size_t delimiter_size,
@@ -175,14 +158,13 @@ FL_INLINE FL_MUST_CHECK ssize_t fl_stream_read_delimited(fl_stream *_s, void *_b
 }
 
 /*
- * Reads a line with its newline, which the last line may lack, and stores a NUL after it. The NUL
- * is one of the `size` bytes, but is not counted in the result. Blocks the calling fiber. Returns:
+ * Reads a line with its newline, which the last line may lack, and stores a NUL after it. Blocks
+ * the calling fiber. Returns:
  *   > 0        the number of bytes before the NUL
  *   0          the end of the stream
  *   -EMSGSIZE  the next `size` - 1 bytes, or FL_STREAM_LIMIT bytes, have no newline
  *   -EINVAL    `size` is below 2
- *   -ETIMEDOUT, -ECANCELED, -ENOMEM, other
- *              see "Results" in fairlead/stream.h
+ *   other      see "Results" in fairlead/stream.h
  */
 FL_INLINE FL_MUST_CHECK ssize_t fl_stream_read_line_until(fl_stream *_s, char *_line, size_t _size, fl_time _deadline,
                                                           fl_cancel_token *_cancel)
@@ -201,9 +183,8 @@ FL_INLINE FL_MUST_CHECK ssize_t fl_stream_read_line(fl_stream *_s, char *_line, 
 }
 
 /*
- * Returns how many bytes the last read has left in the caller's buffer, because there was no memory
- * to keep them in the stream. It can be above 0 only after fl_stream_receive_fds(), or
- * fl_stream_read_exactly() of more than FL_STREAM_LIMIT bytes, has returned -ENOMEM.
+ * Returns how many bytes the last read has left in the caller's buffer, because it returned -ENOMEM
+ * and there was no memory to keep them in the stream.
  */
 FL_API size_t fl_stream_got(const fl_stream *s);
 
@@ -215,10 +196,9 @@ FL_API size_t fl_stream_got(const fl_stream *s);
  *             return rc;
  *
  * Returns:
- *   0                       the system has the bytes
- *   -ETIMEDOUT, -ECANCELED  the wait ended early; fl_stream_written() bytes were written
- *   -EPIPE                  fl_stream_close_write() was called before, or the peer no longer reads
- *   -ENOMEM, other          see "Results" in fairlead/stream.h
+ *   0       the system has the bytes
+ *   -EPIPE  fl_stream_close_write() was called before, or the peer no longer reads
+ *   other   see "Results" in fairlead/stream.h; fl_stream_written() bytes were written
  */
 FL_API FL_MUST_CHECK int fl_stream_write_until(fl_stream *s, const void *data, size_t size, fl_time deadline,
                                                fl_cancel_token *cancel);
@@ -228,16 +208,13 @@ FL_INLINE FL_MUST_CHECK int fl_stream_write(fl_stream *_s, const void *_data, si
 }
 
 /*
- * Writes the bytes for which the system has space, at most `size`. Returns:
- *   >= 0           the number of bytes that were written. 0 only if `size` is 0
- *   -EAGAIN        there is no space for a byte
- *   -EPIPE, other  an error of fl_stream_write()
+ * Does the same as fl_stream_write(), but does not wait. It writes the bytes for which the system
+ * has space, and returns their number, or -EAGAIN if there is none.
  */
 FL_API FL_MUST_CHECK ssize_t fl_stream_try_write(fl_stream *s, const void *data, size_t size);
 
 /*
  * Does the same as fl_stream_write() for `n` parts, which are written in their order as one write.
- * Returns the same: 0, -ETIMEDOUT, -ECANCELED, -EPIPE, -ENOMEM, or another of those errors.
  */
 FL_API FL_MUST_CHECK int fl_stream_writev_until(fl_stream *s, const struct iovec *parts, size_t n, fl_time deadline,
                                                 fl_cancel_token *cancel);
@@ -247,22 +224,17 @@ FL_INLINE FL_MUST_CHECK int fl_stream_writev(fl_stream *_s, const struct iovec *
 }
 
 /*
- * Writes 1 or more bytes, and sends `n` descriptors with them, over a Unix socket. Blocks the
- * calling fiber while the system has no space.
- *
- * The receiver gets duplicates of the descriptors with the first byte. You keep yours. After
- * -EINVAL, -EBADF, -EBUSY, -ENOTSUP and -ETOOMANYREFS they were not sent; after any other error
- * they were sent if fl_stream_written() is not 0.
- *
- * Returns:
+ * Writes 1 or more bytes, and sends `n` descriptors with them, over a Unix socket. The receiver
+ * gets duplicates of the descriptors with the first byte; you keep yours. Blocks the calling fiber
+ * while the system has no space. Returns:
  *   0              the system has the bytes and the descriptors
  *   -EINVAL        `size` is 0, `n` is above FL_STREAM_FDS_MAX, or a descriptor is of a kind that
  *                  cannot be sent
  *   -EBADF         one of the descriptors is not open
  *   -ENOTSUP       the stream is not a Unix socket
  *   -ETOOMANYREFS  see "Codes" in fairlead/defs.h
- *   -ETIMEDOUT, -ECANCELED, -EPIPE, -ENOMEM, other
- *                  an error of fl_stream_write()
+ *   other          an error of fl_stream_write(). The descriptors were sent if fl_stream_written()
+ *                  is not 0
  */
 FL_API FL_MUST_CHECK int fl_stream_send_fds_until(fl_stream *s, const void *data, size_t size, const int *fds,
                                                   unsigned n, fl_time deadline, fl_cancel_token *cancel);
@@ -274,16 +246,13 @@ FL_INLINE FL_MUST_CHECK int fl_stream_send_fds(fl_stream *_s, const void *_data,
 
 /*
  * Reads the bytes that are available, at most `size`, and the descriptors that have come with them.
- * Blocks the calling fiber while there are no bytes.
+ * Blocks the calling fiber while there are no bytes. Before the call, `*n` is the capacity of
+ * `fds`; afterwards it is the number of descriptors, which are yours, and close-on-exec. After an
+ * error it is 0.
  *
- * The descriptors are yours, and close-on-exec. Before the call, `*n` is the capacity of `fds`;
- * afterwards it is the number of descriptors, which is 0 after an error.
- *
- * A call returns the descriptors of at most one send, but its bytes may begin with those of earlier
- * sends, so the message itself must say whether it has descriptors. Read such a stream only by this
- * function, because other reads close the descriptors that they receive.
- *
- * Returns:
+ * The bytes may begin with those of earlier sends without descriptors, so the message itself must
+ * say whether it has descriptors. Read such a stream only by this function, because other reads
+ * close the descriptors that they receive. Returns:
  *   > 0        the number of bytes
  *   0          the end of the stream
  *   -EMSGSIZE  `fds` is too small. The descriptors are closed
@@ -291,8 +260,7 @@ FL_INLINE FL_MUST_CHECK int fl_stream_send_fds(fl_stream *_s, const void *_data,
  *   -ENOTSUP   the stream is not a Unix socket
  *   -EINVAL    `size` is 0
  *   -ENOMEM    out of memory; fl_stream_got() bytes may be in `buffer`
- *   -ETIMEDOUT, -ECANCELED, other
- *              see "Results" in fairlead/stream.h
+ *   other      see "Results" in fairlead/stream.h
  */
 FL_API FL_MUST_CHECK ssize_t fl_stream_receive_fds_until(fl_stream *s, void *buffer, size_t size, int *fds, unsigned *n,
                                                          fl_time deadline, fl_cancel_token *cancel);
@@ -304,8 +272,7 @@ FL_INLINE FL_MUST_CHECK ssize_t fl_stream_receive_fds(fl_stream *_s, void *_buff
 
 /*
  * Returns how many bytes the last write has passed to the system, even if it has failed or is still
- * going on. A call that was refused at once, for example with -EBUSY or -EINVAL, does not count as
- * a write.
+ * going on. A call that was refused at once, for example with -EBUSY, does not count.
  */
 FL_API size_t fl_stream_written(const fl_stream *s);
 
@@ -323,14 +290,14 @@ FL_API FL_MUST_CHECK int fl_stream_close_write(fl_stream *s);
 
 /*
  * Returns the descriptor of the stream, which the stream still owns; or -1 if
- * fl_stream_close_write() has closed a pipe. Afterwards, fl_stream_free() closes the descriptor at
+ * fl_stream_close_write() has closed a pipe. Afterwards fl_stream_free() closes the descriptor at
  * once.
  */
 FL_API int fl_stream_fd(fl_stream *s);
 
 /*
- * Stores the peer's address in `*a`. Its `size` is 0 if the peer is an unnamed Unix socket, or the
- * stream is not a socket. Returns:
+ * Stores the peer's address in `*a`. Its `size` is 0 if the peer has no name, or the stream is not
+ * a socket. Returns:
  *   0          the address was stored
  *   -ENOTCONN  the connection is gone
  */
@@ -342,8 +309,8 @@ FL_API FL_MUST_CHECK int fl_stream_local_address(const fl_stream *s, fl_address 
 /* Says which process is at the other side of a Unix socket. */
 typedef struct fl_peer_credentials {
 	/*
-	 * 0 if the process is not in this PID namespace. Do not decide rights by it: another
-	 * process may have this number by now.
+	 * 0 if the process is not in this PID namespace. Do not decide rights by it, because
+	 * another process may have this number by now.
 	 */
 	pid_t pid;
 	uid_t uid; /* the effective user */
@@ -359,11 +326,11 @@ typedef struct fl_peer_credentials {
 FL_API FL_MUST_CHECK int fl_stream_peer_credentials(const fl_stream *s, fl_peer_credentials *peer);
 
 /*
- * Makes a pidfd of the process that fl_stream_peer_credentials() names. It becomes readable when
- * the process ends, for fl_fd_wait(). It is close-on-exec, and you close it. Returns:
+ * Makes a pidfd of the process that fl_stream_peer_credentials() names, which becomes readable when
+ * the process ends (fl_fd_wait()). It is close-on-exec, and you close it. Returns:
  *   >= 0              the descriptor
  *   -ENOTSUP          the stream is not a Unix socket, or the system is older than Linux 6.5
- *   -ESRCH            the process has ended and was reaped, on a system before Linux 6.16
+ *   -ESRCH            before Linux 6.16: the process has ended and was reaped
  *   -EMFILE, -ENFILE  see "Codes" in fairlead/defs.h
  */
 FL_API FL_MUST_CHECK int fl_stream_peer_pidfd(const fl_stream *s);
