@@ -26,8 +26,7 @@ FL_BEGIN_DECLS
  * Loop and fibers
  *
  * The rules for streams hold here, too (fairlead/stream.h, "Loop and fibers"), but any number of
- * fibers may send and receive at the same time. Each datagram goes to one of them. Sockets that the
- * library opens are close-on-exec.
+ * fibers may send and receive at the same time. Each datagram goes to one of them.
  *
  * Results
  *
@@ -37,17 +36,17 @@ FL_BEGIN_DECLS
  *   -ETIMEDOUT, -ECANCELED, -ENOMEM, -EFAULT
  *            see "Codes" in fairlead/defs.h
  *
- * Except for -EPIPE, an error concerns one call only. A call that fails has sent or received
- * nothing, except that a receive with -EMSGSIZE has received a part of the datagram.
+ * Except for -EPIPE, an error concerns one call only, which has sent or received nothing, or only a
+ * part of a datagram (-EMSGSIZE of a receive).
  */
 typedef struct fl_datagram fl_datagram;
 
-/*
- * How a UDP socket is opened. Unless `reuse_port` or `reuse_address` is set, no other socket can
- * bind the port.
- */
+/* How a UDP socket is opened. */
 typedef struct fl_datagram_config {
-	/* Sockets of one user share the port. The system chooses one for each datagram. */
+	/*
+	 * Sockets of one user share the port, which is otherwise exclusive. The system chooses one
+	 * for each datagram.
+	 */
 	bool reuse_port;
 	/* Sockets of any user share the port, as the receivers of a multicast group do. */
 	bool reuse_address;
@@ -57,9 +56,9 @@ typedef struct fl_datagram_config {
 	bool peer_errors;
 	/* Datagrams to multicast groups are not delivered on this machine. */
 	bool no_loopback;
-	/* For datagrams to hosts: the most routers on the way, plus 1. 0: the default. */
+	/* The most routers on the way of a datagram to a host, plus 1. 0: the default. */
 	unsigned char hops;
-	/* The hop limit of datagrams to multicast groups. 1: only this network. */
+	/* The same for datagrams to multicast groups. 1: only this network. */
 	unsigned char multicast_hops;
 	/* The interface for datagrams to multicast groups. NULL: the system's route. */
 	const char *interface;
@@ -69,21 +68,12 @@ typedef struct fl_datagram_config {
 /*
  * Opens a UDP socket at an address of this machine, and stores it in `*d`. `host` and `port` mean
  * the same as for fl_listener_open_tcp() (fairlead/net.h); a client passes NULL and 0. The lookup
- * of a name blocks the calling fiber. Returns:
- *   0               the socket is open
- *   -EADDRINUSE     the port is in use
- *   -EADDRNOTAVAIL  the host is not an address of this machine
- *   -ENODEV         the config names an interface that does not exist
- *   -EACCES         the user may not bind this port
- *   -EMFILE, -ENFILE, -ENOMEM, -ENOSPC
- *                   see "Codes" in fairlead/defs.h
- *   -ENOTSUP        the thread runs no loop; or the host is a name, and the caller is not a fiber
- *   -EAFNOSUPPORT, -ECANCELED, other
- *                   the host cannot be used, or the lookup was cancelled: see "Results of a lookup"
- *                   in fairlead/net.h
- *
- * To receive from a multicast group, join it: call setsockopt() with MCAST_JOIN_GROUP or
- * MCAST_JOIN_SOURCE_GROUP on fl_datagram_fd().
+ * of a name blocks the calling fiber. To receive from a multicast group, call setsockopt() with
+ * MCAST_JOIN_GROUP or MCAST_JOIN_SOURCE_GROUP on fl_datagram_fd(). Returns:
+ *   0            the socket is open
+ *   -EADDRINUSE  the port is in use
+ *   -ENODEV      the config names an interface that does not exist
+ *   other        an error of fl_listener_open_tcp()
  */
 FL_API FL_MUST_CHECK int fl_datagram_open_udp(fl_datagram **d, const char *host, uint16_t port,
                                               const fl_datagram_config *config);
@@ -95,18 +85,14 @@ FL_API FL_MUST_CHECK int fl_datagram_open_udp(fl_datagram **d, const char *host,
  * send to an abstract name. Returns:
  *   0            the socket is open
  *   -EADDRINUSE  a socket is open there, or a process is just opening the path
- *   -EINVAL      the path is ""
- *   -ENOTSOCK, -ENAMETOOLONG, -ENOENT, -ENOTDIR, -EACCES, -EROFS, other
- *                the path cannot be used: see fl_listener_open_unix()
- *   -EMFILE, -ENFILE, -ENOMEM, -ENOSPC, -ENOTSUP
- *                see "Codes" in fairlead/defs.h
+ *   other        an error of fl_listener_open_unix()
  */
 FL_API FL_MUST_CHECK int fl_datagram_open_unix(fl_datagram **d, const char *path);
 
 /*
  * Creates an fl_datagram that owns `fd`, a datagram socket of IPv4, IPv6 or Unix, on the loop that
- * the calling thread runs. The call makes `fd` close-on-exec, unless it is 0, 1 or 2. After an
- * error you still own `fd`. Returns:
+ * the calling thread runs, and makes `fd` close-on-exec. After an error you still own `fd`.
+ * Returns:
  *   0          the object was created
  *   -EBADF     `fd` is not open
  *   -ENOTSOCK  `fd` is not a socket
@@ -142,8 +128,7 @@ FL_API void fl_datagram_close(fl_datagram *d);
  *   -EPERM         Unix: the socket there is connected to another peer
  *   -ENETUNREACH, -EHOSTUNREACH
  *                  there is no route to the peer
- *   -EADDRINUSE    the peer changed between IPv4 and IPv6, and another socket has taken the port
- *                  that the system had chosen
+ *   -EADDRINUSE    a change between IPv4 and IPv6 has lost the port that the system had chosen
  *   other          an error of the system
  */
 FL_API FL_MUST_CHECK int fl_datagram_connect(fl_datagram *d, const fl_address *peer);
@@ -176,8 +161,7 @@ FL_API FL_MUST_CHECK int fl_datagram_disconnect(fl_datagram *d);
  *   -ENOMEM        out of memory; or the queue of the network interface is full, and the datagram
  *                  is lost
  *   -EINVAL        UDP: the port is 0, or the socket's own address cannot reach the peer
- *   -ETIMEDOUT, -ECANCELED, -EPIPE, -EINVAL, -EFAULT
- *                  see "Results" in fairlead/datagram.h
+ *   other          see "Results" in fairlead/datagram.h
  */
 FL_API FL_MUST_CHECK int fl_datagram_send_to_until(fl_datagram *d, const void *data, size_t size, const fl_address *to,
                                                    fl_time deadline, fl_cancel_token *cancel);
@@ -201,12 +185,9 @@ FL_INLINE FL_MUST_CHECK int fl_datagram_try_send_to(fl_datagram *_d, const void 
  *              rest is lost. `from` is stored
  *   -ECONNREFUSED, -EHOSTUNREACH, -ENETUNREACH, or another error of the network
  *              ICMP has reported that a datagram of this socket did not arrive. It was sent to the
- *              connected peer or, with `peer_errors`, to `from`
- *   -ETIMEDOUT, -ECANCELED, -EPIPE, -EINVAL, -ENOMEM, -EFAULT
- *              see "Results" in fairlead/datagram.h
- *
- * With `peer_errors` of the config, receives return the network's errors of all peers, even if the
- * socket is not connected, and sends usually pass over them.
+ *              connected peer or, with `peer_errors` of the config, to any peer, whose address is
+ *              stored in `from`
+ *   other      see "Results" in fairlead/datagram.h
  */
 FL_API FL_MUST_CHECK ssize_t fl_datagram_receive_until(fl_datagram *d, void *buffer, size_t size, fl_address *from,
                                                        fl_time deadline, fl_cancel_token *cancel);
@@ -228,8 +209,8 @@ typedef struct fl_datagram_message {
 	size_t received; /* set by a receive: the bytes that `data` has now */
 	size_t lost;     /* set by a receive: the bytes that did not fit */
 	/*
-	 * in a send, the address of the receiver, where `size` 0 means the connected peer; in a
-	 * receive, the address of the sender
+	 * in a send the receiver's address, or the connected peer if its `size` is 0; in a receive
+	 * the sender's
 	 */
 	fl_address address;
 } fl_datagram_message;
@@ -237,9 +218,9 @@ typedef struct fl_datagram_message {
 /*
  * Sends `n` datagrams in order, and stores in `*sent`, which may be NULL, how many were sent.
  * Blocks the calling fiber while the system, or a Unix receiver, has no space. Returns:
- *   0               all were sent
- *   another result  of fl_datagram_send_to(), for the first datagram that was not sent; those
- *                   behind it were not sent either
+ *   0      all were sent
+ *   other  a result of fl_datagram_send_to() for the first datagram that was not sent; those behind
+ *          it were not sent either
  */
 FL_API FL_MUST_CHECK int fl_datagram_send_many_until(fl_datagram *d, const fl_datagram_message *list, unsigned n,
                                                      unsigned *sent, fl_time deadline, fl_cancel_token *cancel);
@@ -257,13 +238,13 @@ FL_INLINE FL_MUST_CHECK int fl_datagram_try_send_many(fl_datagram *_d, const fl_
 }
 
 /*
- * Receives the datagrams that are available: at least 1, at most `n`, and at most FL_DATAGRAM_MANY.
- * Blocks the calling fiber while there are none. The call sets `received`, `lost` and `address` of
- * each. If a datagram does not fit, `lost` is the number of bytes that it has lost, or 1 if the
- * system does not say. Returns:
+ * Receives the datagrams that are available, at most `n` and at most FL_DATAGRAM_MANY. Blocks the
+ * calling fiber while there are none. The call sets `received`, `lost` and `address` of each. If a
+ * datagram does not fit, `lost` is the number of bytes that it has lost, or 1 if the system does
+ * not say. Returns:
  *   > 0      the number of datagrams
  *   -EINVAL  `n` is 0
- *   other    an error of fl_datagram_receive(). The address that it calls `from` is that of list[0]
+ *   other    an error of fl_datagram_receive(), whose `from` is the address of list[0]
  */
 FL_API FL_MUST_CHECK int fl_datagram_receive_many_until(fl_datagram *d, fl_datagram_message *list, unsigned n,
                                                         fl_time deadline, fl_cancel_token *cancel);
@@ -283,18 +264,14 @@ FL_INLINE FL_MUST_CHECK int fl_datagram_try_receive_many(fl_datagram *_d, fl_dat
 FL_API uint16_t fl_datagram_port(const fl_datagram *d);
 
 /*
- * Stores the socket's own address in `*a`. For an unnamed Unix socket, `size` of the address is 0.
- * Returns:
- *   0       the address was stored
- *   -EPIPE  `d` is closed
+ * Stores the socket's own address in `*a`, whose `size` is 0 for an unnamed Unix socket. Returns 0,
+ * or -EPIPE if `d` is closed.
  */
 FL_API FL_MUST_CHECK int fl_datagram_local_address(const fl_datagram *d, fl_address *a);
 
 /*
- * Stores the address of the connected peer in `*a`. Returns:
- *   0          the address was stored
- *   -ENOTCONN  the socket is not connected
- *   -EPIPE     `d` is closed
+ * Stores the address of the connected peer in `*a`. Returns 0; or -ENOTCONN if the socket is not
+ * connected; or -EPIPE if it is closed.
  */
 FL_API FL_MUST_CHECK int fl_datagram_peer_address(const fl_datagram *d, fl_address *a);
 

@@ -23,10 +23,8 @@ struct fl_task_type;
  *             fprintf(stderr, "%s\n", fl_future_message(f));
  *
  * A future is pending, then running, then done; or it is cancelled, if its task is cancelled before
- * it starts. Each handle is one reference, which its owner frees once, at any time. A task may wait
- * for other tasks of its own executor, even if there is only one worker (fairlead/blocking.h).
- *
- * Memory order: a context that sees a future done or cancelled sees what its task wrote.
+ * it starts. A context that sees a future done or cancelled sees what its task wrote. Each handle
+ * is one reference, which its owner frees once, at any time.
  */
 typedef struct fl_future fl_future;
 
@@ -37,7 +35,7 @@ typedef enum fl_task_state { FL_PENDING, FL_RUNNING, FL_DONE, FL_CANCELLED } fl_
  */
 FL_API fl_future *fl_future_ref(fl_future *f);
 
-/* Frees a reference. The task goes on. A free too many is a bug ("Handles" in fairlead/defs.h). */
+/* Frees a reference. The task goes on. */
 FL_API void fl_future_free(fl_future *f);
 
 /*
@@ -48,10 +46,10 @@ FL_API void fl_future_free(fl_future *f);
  *             FL_IGNORE(fl_future_cancel(f));         // its result is no longer needed
  *
  * Returns:
- *   0           the task has succeeded, has failed, or was cancelled
- *   -EAGAIN     only fl_future_try_wait(): the task has not ended
- *   -ECANCELED  the wait was cancelled; the task goes on
- *   -ETIMEDOUT  the deadline passed; the task goes on
+ *   0        the task has succeeded, has failed, or was cancelled
+ *   -EAGAIN  only fl_future_try_wait(): the task has not ended
+ *   -ETIMEDOUT, -ECANCELED
+ *            the deadline passed, or the wait was cancelled; the task goes on
  */
 FL_API FL_MUST_CHECK int fl_future_wait_until(fl_future *f, fl_time deadline, fl_cancel_token *cancel);
 FL_INLINE FL_MUST_CHECK int fl_future_wait(fl_future *_f)
@@ -69,14 +67,14 @@ FL_API FL_MUST_CHECK int fl_future_try_wait(fl_future *f);
  *             rc = fl_future_error(f);
  *
  * Returns:
- *   0           the task has succeeded, and `*result` is its result
- *   FL_ETASK    the task has failed or was cancelled: see fl_future_error(). `*result` is
- *               unchanged, unless the task has kept its result (fl_task_keep_result())
- *   -EAGAIN     only fl_future_try_get(): the task has not ended
- *   -ECANCELED  the wait was cancelled; the task goes on
- *   -ETIMEDOUT  the deadline passed; the task goes on
- *   -EINVAL     `size` is not the size of the result type
- *   -ENOMEM     no memory to copy the bytes of an fl_bytes
+ *   0         the task has succeeded, and `*result` is its result
+ *   FL_ETASK  the task has failed or was cancelled: see fl_future_error(). `*result` is unchanged,
+ *             unless the task has kept its result (fl_task_keep_result())
+ *   -EAGAIN   only fl_future_try_get(): the task has not ended
+ *   -ETIMEDOUT, -ECANCELED
+ *             the deadline passed, or the wait was cancelled; the task goes on
+ *   -EINVAL   `size` is not the size of the result type
+ *   -ENOMEM   no memory to copy the bytes of an fl_bytes
  */
 FL_API FL_MUST_CHECK int fl_future_get_until(fl_future *f, void *result, size_t size, fl_time deadline,
                                              fl_cancel_token *cancel);
@@ -90,13 +88,13 @@ FL_INLINE FL_MUST_CHECK int fl_future_try_get(fl_future *_f, void *_result, size
 	return _rc == 0 ? fl_future_get_until(_f, _result, _size, FL_NO_WAIT, FL_SHIELDED) : _rc;
 }
 
-/* Returns the state of `f`. Memory order: an acquire if the result is FL_DONE or FL_CANCELLED. */
+/* Returns the state of `f`. */
 FL_API fl_task_state fl_future_state(const fl_future *f);
 
 /*
- * Returns the result inside the future, which is valid until `f` is freed; or NULL if the task has
- * not ended, was cancelled, has failed without keeping its result (fl_task_keep_result()), or has a
- * type without a result.
+ * Returns the result inside the future, which is valid until `f` is freed. NULL means that there is
+ * no result: the task has not ended, was cancelled, has failed without keeping its result, or its
+ * type has none.
  */
 FL_API const void *fl_future_result(const fl_future *f);
 
@@ -112,16 +110,16 @@ FL_API const void *fl_future_result(const fl_future *f);
 FL_API int fl_future_error(const fl_future *f);
 
 /*
- * Returns the message of a task that has failed or was cancelled, or "" if there is none. It is
- * shorter than FL_MESSAGE_MAX bytes, is never NULL, and lasts as long as `f`.
+ * Returns the message of a task that has failed or was cancelled, otherwise "". It is shorter than
+ * FL_MESSAGE_MAX bytes, and lasts as long as `f`.
  */
 FL_API const char *fl_future_message(const fl_future *f);
 #define FL_MESSAGE_MAX 256
 
 /*
- * Cancels the task, without waiting. If it has not started, it ends at once, as cancelled, and its
- * callbacks run on the calling thread. A running task is asked to stop, which it may ignore;
- * fl_future_cancel_pending() leaves a running task alone.
+ * Cancels the task, without waiting. If it has not started, it ends at once, and its callbacks run
+ * on the calling thread. A running task is asked to stop, which it may ignore;
+ * fl_future_cancel_pending() leaves it alone.
  *
  *     rc = fl_future_cancel(f);
  *     if (rc == -EINPROGRESS)                         // it runs: wait until it has stopped
@@ -129,8 +127,7 @@ FL_API const char *fl_future_message(const fl_future *f);
  *
  * Returns:
  *   0             the task has ended as cancelled, now or before
- *   -EINPROGRESS  the task runs and, after fl_future_cancel(), fl_task_is_cancelled() is true in
- *                 it; or another context is just cancelling or submitting it
+ *   -EINPROGRESS  the task runs, or another context is just cancelling or submitting it
  *   -EALREADY     the task has ended in another way
  */
 FL_API FL_MUST_CHECK int fl_future_cancel(fl_future *f);
@@ -139,14 +136,10 @@ FL_API FL_MUST_CHECK int fl_future_cancel_pending(fl_future *f);
 typedef void fl_future_callback(fl_future *f, void *arg);
 
 /*
- * Registers a function to be called once, as callback(f, arg), by the thread that ends or cancels
- * the task, or by this call if the task has ended already. Callbacks run in the order of
- * registration, and a wait for the task may return before they have.
- *
- * A callback may free references to `f`, but must not block for long, or wait for the end of the
- * task's executor. It has no cancel scope. Returns:
- *   0        `callback` has been called or will be called
- *   -ENOMEM  out of memory
+ * Makes the thread that ends or cancels the task call `callback(f, arg)`, or this call itself, if
+ * the task has ended already. Callbacks are called in the order of registration, and a wait for the
+ * task may return before they have returned. A callback may free references to `f`, but must not
+ * block for long, or wait for the end of the task's executor. Returns 0 or -ENOMEM.
  */
 FL_API FL_MUST_CHECK int fl_future_on_end(fl_future *f, fl_future_callback *callback, void *arg);
 
@@ -166,18 +159,15 @@ FL__SCOPED(fl_future, fl_future_free)
  *     rc = parse_get(tree, &result);
  *
  * If `f` fails or is cancelled, so does `*next`, with the same error and message. If the submit is
- * refused, `*next` fails with the error of the submit, such as -EPIPE if `e` is closed or freed. A
- * cancel of `*next` leaves `f` alone; to stop both, cancel `f`.
+ * refused, `*next` fails with its error, such as -EPIPE if `e` is closed or freed by then. A cancel
+ * of `*next` leaves `f` alone; to stop both, cancel `f`.
  *
- * The thread that ends `f` submits the task, or this call does, if `f` has ended already. The call
- * does not wait for the task, unless `e` runs tasks on the submitting thread. You may free `e`
- * before `f` ends, because neither a join nor a free of `e` waits for `f`.
- *
- * `*next` holds a reference to `f`, whose result is dropped with the last reference; the `drop_arg`
- * of `type` does not run. Returns:
+ * The thread that ends `f` submits the task, or this call does, if `f` has ended already. `*next`
+ * holds a reference to `f`, so the result of `f` is dropped later; the `drop_arg` of `type` does
+ * not run. Returns:
  *   0        the task is chained
- *   -EINVAL  the type's argument size is not the result size of `f`; or only one of the two is an
- *            fl_bytes (its hook is FL_BYTES_DROP)
+ *   -EINVAL  the type's argument does not have the size of the result of `f`, or only one of them
+ *            is an fl_bytes
  *   -ENOMEM  out of memory
  */
 FL_API FL_MUST_CHECK int fl_future_then(fl_future *f, struct fl_executor *e, const struct fl_task_type *type,
@@ -199,8 +189,8 @@ FL_API FL_MUST_CHECK int fl_future_then(fl_future *f, struct fl_executor *e, con
 typedef struct fl_promise fl_promise;
 
 /*
- * Creates a promise and its future, for results of `size` bytes, aligned as by malloc(). When the
- * future is freed, it calls drop(result) if it has a result; `drop` may be NULL. Returns:
+ * Creates a promise and its future, for results of `size` bytes, aligned as by malloc(). A free of
+ * the future calls drop(result) if there is a result; `drop` may be NULL. Returns:
  *   0        `*p` is the promise and `*f` the future; each must be freed
  *   -ENOMEM  out of memory
  *   -E2BIG   `size` is above FL_TASK_SIZE_MAX
@@ -210,19 +200,16 @@ FL_API FL_MUST_CHECK int fl_promise_create(fl_promise **p, size_t size, void (*d
 
 /*
  * Makes the future running, so that a cancel no longer ends it, but only cancels the promise's
- * token. The call is optional. Returns:
- *   0           the future is running
- *   -ECANCELED  the future was cancelled before
- *   -EALREADY   the promise was started, set or failed before
+ * token. The call is optional. Returns 0; or -ECANCELED if the future was cancelled before; or
+ * -EALREADY if the promise was started, set or failed before.
  */
 FL_API FL_MUST_CHECK int fl_promise_start(fl_promise *p);
 
 /*
  * Ends the future. fl_promise_set() gives it a copy of `*value` as its result; `value` may be NULL
  * if the promise's size is 0. fl_promise_fail() makes it fail, with the error `error` (0 becomes
- * -EINVAL) and a printf() message, cut at FL_MESSAGE_MAX - 1 bytes. After fl_promise_fail_with() it
- * has failed, but keeps a result (fl_task_keep_result()). After an error the value is still yours.
- * Returns:
+ * -EINVAL) and a printf() message. After fl_promise_fail_with() it has failed, but keeps a result
+ * (fl_task_keep_result()). Returns:
  *   0           the future is done, or has failed
  *   -ECANCELED  the future was cancelled before
  *   -EALREADY   the promise was set or failed before; the first result stays
@@ -233,8 +220,8 @@ FL_API FL_MUST_CHECK int fl_promise_fail_with(fl_promise *p, const void *value, 
     FL_PRINTF(4, 5);
 
 /*
- * Returns the promise's token, valid until the promise is freed. It is cancelled when the future is
- * cancelled or asked to stop.
+ * Returns the promise's token, which is cancelled when the future is cancelled or asked to stop. It
+ * is valid until the promise is freed.
  */
 FL_API fl_cancel_token *fl_promise_token(fl_promise *p);
 
@@ -258,20 +245,17 @@ typedef struct fl_as_completed fl_as_completed;
 
 /*
  * Creates an iteration over the `n` futures of the array `f`, with references of its own. A future
- * that is in the array twice is returned once, with its first index. Returns:
- *   0        `*c` is the new iteration
- *   -ENOMEM  out of memory
+ * that is in the array twice is returned once, with its first index. Returns 0 or -ENOMEM.
  */
 FL_API FL_MUST_CHECK int fl_as_completed_create(fl_as_completed **c, fl_future *const *f, size_t n);
 
 /*
- * Waits until the next future has ended, and stores its index in the array in `*index`. Futures
- * that ended before the iteration was created come first, in the order of the array. Both functions
- * block the calling context. Returns:
- *   0           the future of `*index` has ended
- *   -ENODATA    all futures were returned
- *   -ECANCELED  the wait was cancelled; the iteration can go on
- *   -ETIMEDOUT  the deadline passed; the iteration can go on
+ * Waits until the next future has ended, and stores its index in the array in `*index`. Both
+ * functions block the calling context. Returns:
+ *   0         the future of `*index` has ended
+ *   -ENODATA  all futures were returned
+ *   -ETIMEDOUT, -ECANCELED
+ *             the deadline passed, or the wait was cancelled; the iteration can go on
  */
 FL_API FL_MUST_CHECK int fl_as_completed_next_until(fl_as_completed *c, size_t *index, fl_time deadline,
                                                     fl_cancel_token *cancel);
@@ -280,7 +264,7 @@ FL_INLINE FL_MUST_CHECK int fl_as_completed_next(fl_as_completed *_c, size_t *_i
 	return fl_as_completed_next_until(_c, _index, FL_FOREVER, NULL);
 }
 
-/* Frees the iteration, which no context may still use. The futures are not affected. */
+/* Frees the iteration. The futures are not affected. */
 FL_API void fl_as_completed_free(fl_as_completed *c);
 
 FL__SCOPED(fl_as_completed, fl_as_completed_free)
@@ -324,7 +308,7 @@ FL_END_DECLS
 /*
  * FL_PROMISE_OF(struct reply, reply_promise), at file scope, makes the typed calls of a promise:
  * reply_promise_create(&p, drop, &f), reply_promise_set(p, reply), reply_promise_get(f, &reply),
- * reply_promise_try_get() and reply_promise_get_until(). The handles stay fl_promise and fl_future.
+ * reply_promise_try_get() and reply_promise_get_until().
  */
 #define FL_PROMISE_OF(type, name)                                                                                      \
 	FL__VALUE(type)                                                                                                \
