@@ -28,13 +28,12 @@ FL_BEGIN_DECLS
  *
  * A thread runs one loop at a time, and a loop always runs on the thread that ran it first. Only
  * that thread may call the functions that take a loop, unless their comment says otherwise.
+ * Functions that need a running loop, or a fiber as their caller, otherwise return -ENOTSUP, and
+ * the log says what is missing.
  *
  * The callbacks of a loop, for posts, timers and watches, run on the loop's thread, outside of
  * fibers, and may start fibers. They should not wait, because other callbacks are called only after
  * they have returned.
- *
- * Functions that need a running loop, or a fiber as their caller, otherwise return -ENOTSUP, and
- * the log says what is missing.
  */
 typedef struct fl_loop fl_loop;
 
@@ -54,8 +53,7 @@ typedef struct fl_loop_config {
  *
  * Returns the result of `function`; or, if `function` was not called:
  *   -EALREADY  the caller is a fiber or a callback of a loop
- *   -ENOMEM, -EMFILE, -ENFILE, -ENOSPC, -ENOTSUP, -ENOSYS
- *              an error of fl_loop_create()
+ *   other      an error of fl_loop_create()
  */
 FL_API FL_MUST_CHECK int fl_loop_run(fl_fiber_function *function, void *arg);
 
@@ -72,19 +70,13 @@ FL_API FL_MUST_CHECK int fl_loop_create(fl_loop **l, const fl_loop_config *confi
 
 /*
  * Does the same as fl_loop_run() on the loop `l`, which it does not free, so that the loop can run
- * again.
- *
- * Returns the result of `function`; or, if `function` was not called:
- *   -EALREADY  the caller is a fiber or a callback of a loop
- *   -EPERM     another thread has run the loop
- *   -ENOMEM    out of memory
+ * again. Another thread than the one that ran the loop gets -EPERM.
  */
 FL_API FL_MUST_CHECK int fl_loop_run_on(fl_loop *l, fl_fiber_function *function, void *arg);
 
 /*
  * Cancels the fibers of a loop that does not run, runs the loop until they have ended, and frees
- * it. Pending calls of fl_loop_post() are made before, and callbacks of watches and timers may
- * still be called. Blocks the calling thread.
+ * it. Posted calls are made before; watches and timers may still call. Blocks the calling thread.
  *
  * Panics on another thread than the one that ran the loop, in a fiber or a callback of any loop,
  * where fl_loop_run() does, and if there is no memory to run the fibers that are left.
@@ -95,21 +87,17 @@ FL_API void fl_loop_free(fl_loop *l);
 FL_API fl_loop *fl_loop_current(void);
 
 /*
- * Cancels every fiber that the loop has now, and does not wait for them. Any thread may call it
- * while the loop exists. It does not cancel the fibers of a group that began outside of the loop or
- * under FL_SHIELDED.
+ * Cancels every fiber that the loop has now, without waiting, except those of a group that began
+ * outside of the loop or under FL_SHIELDED. Any thread may call it while the loop exists.
  */
 FL_API void fl_loop_cancel(fl_loop *l);
 
 typedef void fl_loop_callback(void *arg);
 
 /*
- * Makes the loop call `function(arg)` on its thread, after this call has returned. Calls are made
- * in the order of their posts. Any thread may post while the loop exists. Returns:
- *   0        the call will be made
- *   -ENOMEM  out of memory
- *
- * Memory order: release. The call of `function` acquires.
+ * Makes the loop call `function(arg)` on its thread, after this call has returned. The call sees
+ * what the caller wrote before. Calls are made in the order of their posts. Any thread may post
+ * while the loop exists. Returns 0 or -ENOMEM.
  */
 FL_API FL_MUST_CHECK int fl_loop_post(fl_loop *l, fl_loop_callback *function, void *arg);
 
@@ -136,9 +124,8 @@ typedef struct fl_loop_timer {
 FL_API void fl_loop_timer_start(fl_loop *l, fl_loop_timer *t, fl_time deadline, fl_loop_callback *function, void *arg);
 
 /*
- * Stops the timer, so that it does not call its function. Returns:
- *   0          the timer was started
- *   -EALREADY  the timer was not started, for example because it has already called its function
+ * Stops the timer. Returns 0; or -EALREADY if it was not started, for example because it has
+ * already called its function.
  */
 FL_API int fl_loop_timer_cancel(fl_loop *l, fl_loop_timer *t);
 
@@ -170,7 +157,7 @@ struct fl_loop_watch {
  * FL_FD_IN, FL_FD_OUT or both; with 0 the callback is called only for FL_FD_ERR. Returns:
  *   0                 the watch is started
  *   -EBADF            `fd` is not open
- *   -EEXIST           the loop watches this descriptor already. dup() makes another descriptor
+ *   -EEXIST           the loop watches this descriptor already: use a dup()
  *   -EPERM            `fd` is always ready: a regular file, a directory, or a device such as
  *                     /dev/null
  *   -EINVAL           `events` has another bit, or `fd` is the loop's own descriptor (fl_loop_fd())
@@ -181,18 +168,12 @@ FL_API FL_MUST_CHECK int fl_loop_watch_start(fl_loop *l, fl_loop_watch *w, int f
                                              fl_loop_watch_callback *function, void *arg);
 
 /*
- * Changes the events of `w`. Removed events are not reported any more. Returns:
- *   0        the events were changed
- *   -EINVAL  `events` has a bit other than FL_FD_IN and FL_FD_OUT, or `w` is not started
- *   -ENOMEM  out of memory
+ * Changes the events of `w`. Returns 0 or -ENOMEM; or -EINVAL if `events` has a bit other than
+ * FL_FD_IN and FL_FD_OUT, or `w` is not started.
  */
 FL_API FL_MUST_CHECK int fl_loop_watch_change(fl_loop_watch *w, unsigned events);
 
-/*
- * Stops `w`: its callback is not called again. Returns:
- *   0          the watch was started
- *   -EALREADY  it was not
- */
+/* Stops `w`: its callback is not called again. Returns 0, or -EALREADY if `w` was not started. */
 FL_API int fl_loop_watch_cancel(fl_loop_watch *w);
 
 /*
@@ -209,18 +190,17 @@ FL_API int fl_loop_fd(const fl_loop *l);
 
 /*
  * Runs one iteration of the loop: polls for events without waiting, and runs each runnable fiber
- * once. Stores in `*deadline` the latest time for the next call: FL_NO_WAIT means at once, and
- * FL_FOREVER when the descriptor of fl_loop_fd() is readable. Returns:
+ * once. Stores in `*deadline` the time for the next call, which is due earlier if the descriptor of
+ * fl_loop_fd() becomes readable. Returns:
  *   0          the iteration was run
  *   -EALREADY  the caller is a fiber or a callback of a loop
  *   -EPERM     another thread has run the loop
  *   -ENOMEM    in the first iteration: out of memory for the stack of a signal handler
  *
- * Between two calls the fibers of the loop cannot run. So the caller must not wait for what only a
- * fiber can do, or for a lock, permit or item that a fiber holds or was given: the wait may never
- * end. It may wait for other threads by functions of this library, because these hand locks,
- * permits and items to waiters that can run, and pass over the fibers. During other waits, such as
- * pthread_join(), other threads may have to wait behind a fiber until the next iteration.
+ * Between two calls the fibers of the loop cannot run, so the caller must not wait for what only a
+ * fiber can do, or for a lock, permit or item that a fiber holds or was given. It may wait for
+ * other threads, but only by functions of this library, which hand locks, permits and items to
+ * waiters that can run.
  */
 FL_API FL_MUST_CHECK int fl_loop_run_once(fl_loop *l, fl_time *deadline);
 
@@ -236,24 +216,23 @@ FL__SCOPED(fl_loop, fl_loop_free)
  *     int rc = fl_blocking_call(compress, &image, &result); // other fibers run meanwhile
  *
  * Use it for what would hold up the loop, such as a blocking call or a long computation. The
- * function may use the caller's stack, because the call returns only when the function has ended,
- * or will never be called.
+ * function may use the caller's stack: the call returns only when the function has ended, or will
+ * never be called.
  *
  * Returns:
- *   0                       the function has ended, even if it was cancelled or the deadline passed
- *                           meanwhile
- *   -ECANCELED, -ETIMEDOUT  the wait was cancelled, or the deadline passed. Either the function was
- *                           not called, and `*result` is unchanged; or it returned -ECANCELED,
- *                           which is stored
- *   -EAGAIN                 the loop has no thread for the function, and none can be started
- *   -ENOTSUP, -ENOMEM       see "Codes" in fairlead/defs.h
+ *   0                  the function has ended
+ *   -ECANCELED, -ETIMEDOUT
+ *                      the wait was cancelled, or the deadline passed. Either the function was not
+ *                      called, and `*result` is unchanged; or it returned -ECANCELED, which is
+ *                      stored
+ *   -EAGAIN            the loop has no thread for the function, and none can be started
+ *   -ENOTSUP, -ENOMEM  see "Codes" in fairlead/defs.h
  *
  * A cancel or the deadline also cancels the function's scope, so that its waits return -ECANCELED,
  * and fl_cancel_token_is_requested(NULL) is true in it. The call still waits for the function.
  *
- * Each loop has threads for these calls: at most 4 more than there are usable CPUs, and at most 32.
- * Further calls are pending. If many calls may hang in the system, for example in reads from a file
- * server, submit them to an executor of their own.
+ * A loop has at most 32 threads for these calls, and at most 4 more than there are usable CPUs.
+ * Further calls are pending, so submit calls that may hang for long to an executor of their own.
  */
 FL_API FL_MUST_CHECK int fl_blocking_call_until(fl_fiber_function *function, void *arg, int *result, fl_time deadline,
                                                 fl_cancel_token *cancel);
@@ -269,12 +248,12 @@ FL_INLINE FL_MUST_CHECK int fl_blocking_call(fl_fiber_function *_function, void 
  *     int rc = fl_loop_debug(l, &(fl_loop_debug_config){.slow = FL_MS(100)});
  *
  * The warning comes when the fiber lets the next fiber run. To find a fiber that never does, list
- * the fibers in gdb (fairlead.py).
+ * the fibers in gdb (docs/debugging.md).
  */
 typedef struct fl_loop_debug_config {
 	/*
 	 * A fiber that has kept the thread for longer is reported, and so are callbacks that
-	 * together have kept it for longer. 0: no reports.
+	 * together have. 0: no reports.
 	 */
 	fl_duration slow;
 	uintptr_t more_[4];
@@ -282,10 +261,8 @@ typedef struct fl_loop_debug_config {
 
 /*
  * Switches the reports of slow fibers on, or changes their limit. A `config` that is NULL or
- * all-zero switches them off. Returns:
- *   0        the reports are on, or off, as asked
- *   -EINVAL  `slow` is negative; the reports are off
- *   -ENOMEM  out of memory; the reports are off
+ * all-zero, and each error, switches them off. Returns 0 or -ENOMEM, or -EINVAL if `slow` is
+ * negative.
  */
 FL_API FL_MUST_CHECK int fl_loop_debug(fl_loop *l, const fl_loop_debug_config *config);
 

@@ -23,20 +23,16 @@ FL_BEGIN_DECLS
  *     job_queue_close(q);                     // the last producer: no more puts
  *
  * All items of a queue have the same size and are copied in and out. The functions fl_queue_...
- * below work on items of any size; FL_QUEUE_OF makes type-checked ones for one type of item.
- *
- * Memory order: a get sees what its item's producer wrote before the put.
+ * below work on items of any size; FL_QUEUE_OF makes type-checked ones for one type of item. Memory
+ * order: a get sees what its item's producer wrote before the put.
  *
  * In a bounded FL_FIFO queue, even a try form may wait for a put or get in progress, as for a lock.
- * If a call must never do that, use a ring (fairlead/mpmc.h, fairlead/spsc.h).
+ * A ring never does (fairlead/mpmc.h, fairlead/spsc.h).
  */
 typedef struct fl_queue fl_queue;
 
 typedef enum fl_queue_order {
-	/*
-	 * The oldest item comes out first. The queue uses no lock, except with FL_RENDEZVOUS or
-	 * FL_OVERWRITE, or if memory is short.
-	 */
+	/* The oldest item comes out first. Usually the queue uses no lock. */
 	FL_FIFO,
 	/* The newest item comes out first. The queue uses a lock. */
 	FL_LIFO,
@@ -56,12 +52,10 @@ typedef enum fl_queue_order {
 
 /*
  * The capacity of a queue that is never full: a put does not wait for space, but may return
- * -ENOMEM.
+ * -ENOMEM. docs/in-your-process.md says what memory a drained queue keeps.
  *
- * With FL_FIFO the queue is lock-free, except that it allocates memory. If a producer is stopped in
- * the middle of a put, a consumer goes on without its item. A put in progress counts in
- * fl_queue_length() and for a join, and makes FL_ON_QUEUE ready. docs/in-your-process.md says what
- * memory a drained queue keeps.
+ * With FL_FIFO the queue is lock-free, except that it allocates memory, and a put in progress
+ * counts as an item.
  */
 #define FL_UNBOUNDED (SIZE_MAX / 4 * 3 + 1)
 
@@ -81,35 +75,32 @@ typedef struct fl_queue_config {
 	fl_queue_order order;
 	fl_queue_when_full when_full;
 	/*
-	 * The queue calls drop(item, drop_arg), without a lock held, for each item that no get will
-	 * return: at a free, at fl_queue_close_now(), and when a put overwrites. NULL: the item is
-	 * just forgotten.
+	 * The queue calls drop(item, drop_arg) for each item that no get will return: at a free, at
+	 * fl_queue_close_now(), and when a put overwrites. NULL: the item is just forgotten.
 	 *
 	 * In `drop` and `compare` an item is aligned to the largest power of two that divides its
-	 * size, up to the size of two pointers. If its type needs more, copy the item before you
-	 * use it. The create function of FL_QUEUE_OF refuses such a type (-EINVAL).
+	 * size, up to the size of two pointers. If its type needs more, copy the item first.
 	 */
 	void (*drop)(void *item, void *drop_arg);
 	void *drop_arg;
 	/*
 	 * The order of an FL_PRIORITY queue: below 0 if `*a` comes out before `*b`, 0 if they are
-	 * equal, and otherwise above 0. For two items in the queue the result must always be the
-	 * same. The queue calls it with its lock held, so it must not call functions of this queue,
-	 * wait, or leave by longjmp().
+	 * equal, and otherwise above 0. The queue calls it with its lock held, so it must not call
+	 * functions of this queue, wait, or leave by longjmp().
 	 */
 	int (*compare)(const void *a, const void *b, void *compare_arg);
 	void *compare_arg;
 	/*
 	 * Promises that at most one context at a time puts, or gets. The first call of another
-	 * context must happen after the last call of the one before.
+	 * context must happen after the last call of the one before. In an unbounded FL_FIFO queue,
+	 * where `one_consumer` makes gets cheaper, fl_queue_close_now() and a wait for FL_ON_QUEUE
+	 * count as gets.
 	 *
-	 * `one_consumer` makes the gets of an unbounded FL_FIFO queue cheaper; there,
-	 * fl_queue_close_now() and a wait for FL_ON_QUEUE count as gets. Both promises together
-	 * make a bounded FL_FIFO queue without FL_OVERWRITE cheaper. But then fl_queue_close()
-	 * waits for a put in progress, and a context that sleeps or closes calls membarrier(),
-	 * which takes microseconds, and panics if a sandbox forbids it after the creation. Also, a
-	 * get may find the queue empty although a put has returned in another thread, unless the
-	 * program has ordered that put before the get in another way.
+	 * Both promises together make a bounded FL_FIFO queue without FL_OVERWRITE cheaper. But
+	 * then fl_queue_close() waits for a put in progress; a context that sleeps or closes calls
+	 * membarrier(), which takes microseconds, and panics if a sandbox has forbidden it since
+	 * the creation; and a get may miss an item that another thread has just put, unless the
+	 * program has ordered that put before the get.
 	 */
 	bool one_producer, one_consumer;
 	uintptr_t more_[4];
@@ -120,17 +111,16 @@ typedef struct fl_queue_config {
  * FIFO queue of at most 1,024 items. Returns:
  *   0           `*q` is the new queue
  *   -ENOMEM     out of memory
- *   -EINVAL     `item_size` is 0; `order` or `when_full` is unknown; FL_PRIORITY comes without
- *               `compare`, or `compare` without FL_PRIORITY; the order does not support
- *               FL_RENDEZVOUS or FL_OVERWRITE; or FL_OVERWRITE comes with FL_RENDEZVOUS or
- *               FL_UNBOUNDED
+ *   -EINVAL     `item_size` is 0; `order` or `when_full` is unknown; `compare` is set without
+ *               FL_PRIORITY, or missing; or the order, the capacity and FL_OVERWRITE do not go
+ *               together
  *   -EOVERFLOW  the queue would need more than PTRDIFF_MAX bytes, as with a negative capacity
  */
 FL_API FL_MUST_CHECK int fl_queue_create(fl_queue **q, size_t item_size, const fl_queue_config *config);
 
 /*
- * Drops the items in `q`, and frees `q`. It panics if a context waits for `q`. No other call may be
- * in progress. However, the consumer of the last item may free a bounded queue before the put has
+ * Drops the items in `q`, and frees `q`. Panics if a context waits for `q`. No other call may be in
+ * progress. However, the consumer of the last item may free a bounded queue before the put has
  * returned, and the producer may free a rendezvous before the get has returned.
  */
 FL_API void fl_queue_free(fl_queue *q);
@@ -169,15 +159,9 @@ FL_API FL_MUST_CHECK int fl_queue_try_get(fl_queue *q, void *item);
 FL_API FL_MUST_CHECK int fl_queue_get_until(fl_queue *q, void *item, fl_time deadline, fl_cancel_token *cancel);
 
 /*
- * Puts copies of the `n` items of the array `items`, in their order, and stores in `*count` how
- * many `q` has taken. fl_queue_put_many() and fl_queue_put_many_until() block the calling context
- * until all items are in. Items of other producers may come between. Returns:
- *   0           `q` has taken all items
- *   -EAGAIN     there was no space for the rest
- *   -ECANCELED  the wait was cancelled
- *   -ETIMEDOUT  the deadline passed
- *   -EPIPE      `q` is closed
- *   -ENOMEM     out of memory for the rest; only if `q` is unbounded or overwrites
+ * Does the same as fl_queue_put() for the `n` items of the array `items`, in their order, and
+ * stores in `*count` how many `q` has taken, also after an error. Items of other producers may come
+ * between.
  */
 FL_INLINE FL_MUST_CHECK int fl_queue_put_many(fl_queue *q, const void *items, size_t n, size_t *count);
 FL_API FL_MUST_CHECK int fl_queue_try_put_many(fl_queue *q, const void *items, size_t n, size_t *count);
@@ -185,14 +169,8 @@ FL_API FL_MUST_CHECK int fl_queue_put_many_until(fl_queue *q, const void *items,
                                                  fl_time deadline, fl_cancel_token *cancel);
 
 /*
- * Gets up to `n` items, which follow each other in the order of `q`, and stores in `*count` how
- * many. fl_queue_get_many() and fl_queue_get_many_until() block the calling context until there is
- * at least one item, but do not wait for more. Returns:
- *   0           there was at least one item, or `n` is 0
- *   -EAGAIN     `q` is empty
- *   -ECANCELED  the wait was cancelled
- *   -ETIMEDOUT  the deadline passed
- *   -EPIPE      `q` is closed and drained
+ * Does the same as fl_queue_get() for up to `n` items that follow each other in `q`, and stores in
+ * `*count` how many. It waits only until there is one item, and never if `n` is 0.
  */
 FL_INLINE FL_MUST_CHECK int fl_queue_get_many(fl_queue *q, void *items, size_t n, size_t *count);
 FL_API FL_MUST_CHECK int fl_queue_try_get_many(fl_queue *q, void *items, size_t n, size_t *count);
@@ -214,15 +192,11 @@ FL_API size_t fl_queue_close_now(fl_queue *q);
 
 /*
  * Counts one item of `q` as done. A consumer calls it when it has finished its work with an item.
- * It panics if it is called more often than items were put.
+ * Panics if it is called more often than items were put.
  */
 FL_API void fl_queue_task_done(fl_queue *q);
 
-/*
- * Counts one item of `q` as done, but returns an error where fl_queue_task_done() panics. Returns:
- *   0        an item was counted as done
- *   -EINVAL  all items that were put are done already
- */
+/* Does the same as fl_queue_task_done(), but returns -EINVAL where that panics. */
 FL_API FL_MUST_CHECK int fl_queue_try_task_done(fl_queue *q);
 
 /*
@@ -247,19 +221,14 @@ FL_API size_t fl_queue_unfinished(const fl_queue *q);
 /* Returns how many items are in `q`. The result may be out of date. */
 FL_API size_t fl_queue_length(const fl_queue *q);
 
-/*
- * Returns the most items that `q` can hold, 0 for a rendezvous, or FL_UNBOUNDED. It never changes.
- */
+/* Returns the most items that `q` can hold, 0 for a rendezvous, or FL_UNBOUNDED. */
 FL_API size_t fl_queue_capacity(const fl_queue *q);
 
 typedef struct fl_stats_queue {
 	size_t length, capacity; /* what fl_queue_length(), fl_queue_capacity() return */
 	/* how many puts have slept, and how many gets, also in an FL_SELECT() */
 	size_t waits_to_put, waits_to_get;
-	/*
-	 * how many puts have returned -EAGAIN or -ETIMEDOUT; too low if several threads count at
-	 * once
-	 */
+	/* how many puts have returned -EAGAIN or -ETIMEDOUT, or somewhat fewer */
 	size_t refusals;
 } fl_stats_queue;
 
@@ -272,8 +241,7 @@ FL_API bool fl_queue_is_closed(const fl_queue *q);
 /*
  * FL_ON_QUEUE(q) and FL_ON_QUEUE_SPACE(q) are objects for FL_WAIT_ANY(). FL_ON_QUEUE(q) is ready
  * when there is an item, and FL_ON_QUEUE_SPACE(q) when there is space; both are if `q` is closed.
- * At a rendezvous, there is an item while a put waits, and there is space while a get waits. In an
- * unbounded FL_FIFO queue a put in progress counts as an item.
+ * At a rendezvous, there is an item while a put waits, and there is space while a get waits.
  */
 #define FL_ON_QUEUE(q) FL__ON(fl__on_queue, (q))
 #define FL_ON_QUEUE_SPACE(q) FL__ON(fl__on_queue_space, (q))
@@ -286,9 +254,8 @@ FL__QUEUE_MANY_FORMS(fl_queue)
 FL_END_DECLS
 
 /*
- * FL_QUEUE_OF(struct job, job_queue) makes the type job_queue, and for each function fl_queue_... a
- * typed form job_queue_...: job_queue_put(q, job), job_queue_get(q, &job). It stands at file scope,
- * in C or C++.
+ * FL_QUEUE_OF(struct job, job_queue), at file scope, makes the type job_queue, and for each
+ * function fl_queue_... a typed form job_queue_...: job_queue_put(q, job), job_queue_get(q, &job).
  *
  * job_queue_untyped(q) returns the same queue as an fl_queue *, for example for FL_ON_QUEUE() and
  * FL_SELECT(). job_queue_create() also returns -EINVAL if the config has `drop` or `compare`, and
