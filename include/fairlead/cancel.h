@@ -18,8 +18,7 @@ FL_BEGIN_DECLS
  * then on, every wait under one of them that would block returns -ECANCELED.
  *
  * Every context (a thread or a fiber) has a cancel scope, which is one token, or none. A wait
- * without a token argument observes the scope of its context, and so does one with NULL as the
- * token.
+ * observes this scope if it takes no token, or NULL as the token.
  *
  * All-zero memory is a token without parent and deadline. A token in use must not move.
  */
@@ -40,9 +39,9 @@ FL_API extern fl_cancel_token fl__shielded;
 #define FL_SHIELDED (&fl__shielded)
 
 /*
- * Makes `c` a token, as a child of `parent`, that is cancelled from `deadline` on. With
- * FL_SHIELDED, or NULL without a scope, `c` becomes a root, without a parent. Other threads may use
- * `parent` at the same time. It must outlive `c`.
+ * Makes `c` a token, as a child of `parent`, that is cancelled from `deadline` on. If `parent` is
+ * NULL, the context's scope is the parent. FL_SHIELDED, or NULL without a scope, makes `c` a root.
+ * Other threads may use the parent at the same time. It must outlive `c`.
  */
 FL_API void fl_cancel_token_init(fl_cancel_token *c, fl_cancel_token *parent, fl_time deadline);
 
@@ -65,13 +64,13 @@ FL_API void fl_cancel_token_request(fl_cancel_token *c);
 
 /*
  * Returns whether `c` or an ancestor was cancelled, by a call or because its deadline has passed.
- * NULL means the context's scope, if it has one.
+ * NULL means the context's scope.
  */
 FL_API bool fl_cancel_token_is_requested(const fl_cancel_token *c);
 
 /*
  * Returns the earliest deadline of `c` and its ancestors, or FL_FOREVER if there is none. NULL
- * means the context's scope, if it has one.
+ * means the context's scope.
  */
 FL_API fl_time fl_cancel_token_deadline(const fl_cancel_token *c);
 
@@ -107,7 +106,7 @@ static inline void fl__scoped_fl_cancel_token(fl_cancel_token *_c)
 
 /*
  * A callback runs when its cancel token is cancelled. Use it to end a wait that is not one of this
- * library, as std::stop_callback does in C++. Registering one allocates no memory.
+ * library. Registering one allocates no memory.
  *
  *     fl_cancel_callback cb;
  *     (void)fl_cancel_token_on_request(stop, &cb, interrupt, connection);
@@ -117,12 +116,11 @@ static inline void fl__scoped_fl_cancel_token(fl_cancel_token *_c)
  * The function runs at most once for each registration: in the context that cancels the token or an
  * ancestor, before that call returns; or at once, in the registering context, if the token was
  * cancelled or its deadline has passed before. A deadline that passes later runs no callback.
- * Callbacks run in no particular order, and a second cancel does not wait for those that the first
- * one runs.
+ * Callbacks run in no particular order.
  *
- * The token of a task (also in a worker process), promise, fiber, group or loop is cancelled when
- * that object is cancelled, and a group's token also when a member fails. The callbacks then run in
- * the context that cancels, for example within fl_future_cancel().
+ * The token of a task, promise, fiber, group or loop is cancelled when that object is cancelled,
+ * and a group's token also when a member fails. Therefore callbacks may run, for example, within
+ * fl_future_cancel().
  *
  * The function may lock, wait, cancel tokens, register and remove callbacks (also its own), and
  * destroy the token. It must not leave by longjmp() or pthread_exit().
@@ -159,14 +157,11 @@ FL_API bool fl_cancel_token_on_request(fl_cancel_token *c, fl_cancel_callback *c
  *
  * If another context runs the function now, the call blocks the calling context until the function
  * has returned, and no cancel ends this wait. So hold no lock that the function takes. Only one
- * context at a time may remove `cb`, not counting the function itself.
- *
- * The function may register `cb` again if no other context removes it at the same time. Returns:
- *   true   the function has not run, and will not; also if `cb` was never registered
- *          (FL_CANCEL_CALLBACK_INIT), or was already removed without having run
- *   false  the function has run and has returned; or the caller is the function itself
- *
- * Memory order: after the result false, the caller sees what the function wrote.
+ * context at a time may remove `cb`, not counting the function itself. Returns:
+ *   true   the function has not run, and will not; also if `cb` is not registered
+ *          (FL_CANCEL_CALLBACK_INIT)
+ *   false  the function has run, and the caller sees what it wrote; or the caller is the function
+ *          itself
  */
 FL_API bool fl_cancel_callback_remove(fl_cancel_callback *cb);
 
@@ -214,8 +209,8 @@ FL_API void fl_timeout_begin(fl_timeout *t, fl_time deadline);
 FL_API FL_MUST_CHECK int fl_timeout_end(fl_timeout *t, int rc);
 
 /*
- * Calls `function(arg)` under a timeout, even if the deadline has passed already. Stores its result
- * in `*result`, unless `result` is NULL. Returns:
+ * Calls `function(arg)` under a timeout, even if the deadline has passed already, and stores its
+ * result in `*result`, unless `result` is NULL. Returns:
  *   0           the function has returned, and neither of the other two cases applies
  *   -ETIMEDOUT  the function returned -ECANCELED because of the deadline
  *   -ECANCELED  the function returned -ECANCELED because of the caller's own scope

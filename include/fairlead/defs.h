@@ -64,41 +64,37 @@
  *   Types             A macro that takes a type, such as FL_TASK or FL_QUEUE_OF, takes a complete
  *                     type that was declared before, spelled without commas and braces: `struct
  *                     job`, not `struct { int a, b; }`. The type must be trivially copyable in C++,
- *                     and must not be an array, because values are copied byte by byte and passed
- *                     to functions; put the array into a struct. FL_SHM_ARRAY_OF, FL_SHM_AT and
- *                     FL_BYTES_EACH copy nothing, so they also take arrays.
+ *                     and must not be an array, except for FL_SHM_ARRAY_OF, FL_SHM_AT and
+ *                     FL_BYTES_EACH: put the array into a struct.
  *   Configs           Set the members of a struct fl_x_config that you need, and leave the others
  *                     zero, also `more_`, to which a later version of the shared library may give a
  *                     meaning.
  *   Macros            Do not define macros with these names: keywords; names of the C library;
  *                     names that begin with fl_, FL_, FAIRLEAD_ or an underscore, or end with an
- *                     underscore; and names of parameters and members in these headers, such as
- *                     `name` or `size`. However, a macro with parameters, such as `max(a, b)`, may
- *                     have a name of the last kind.
+ *                     underscore; and, unless the macro has parameters, names of parameters and
+ *                     members in these headers, such as `name` or `size`.
  *   Arguments         The order is: what the function makes, or otherwise the object; inputs; where
  *                     results are stored; the deadline; the cancel token. `config` may be NULL, and
  *                     so may the handle that fl_x_free() frees.
  *   Copies            Use an object only through the copy of the library that made it.
- *   Unload            A dlclose() of a shared object that contains the library ends the helper
- *                     threads and the fork server of this copy. Before it, free, join or stop all
- *                     objects (docs/in-your-process.md says what else to do).
+ *   Unload            Before a dlclose() of a shared object that contains the library, free, join
+ *                     or stop all objects (docs/in-your-process.md says what else to do).
  *   Destroy           The destroy function of a lock, condition, semaphore, event, latch, barrier
  *                     or timer ends the life of an object that no context uses. It frees nothing
  *                     and cannot fail. While debugging is on (fairlead/debug.h), it panics if a
- *                     context holds the object or waits for it. For an object in shared memory it
- *                     only logs a warning, because a process that was killed may still count as a
- *                     waiter.
+ *                     context holds the object or waits for it, or only logs a warning for an
+ *                     object in shared memory.
  *   Handles           A call that frees, joins or detaches a handle ends it, unless the call
- *                     returns an error. Ending a handle twice is a bug. While debugging is on
- *                     (fairlead/debug.h), the second call usually panics. For a future, a thread or
- *                     a fiber it often does so without debugging, too.
+ *                     returns an error. Ending a handle twice is a bug, which usually panics while
+ *                     debugging is on (fairlead/debug.h). For a future, a thread or a fiber it
+ *                     often does so without debugging, too.
  *   Cleanup           What FL_SCOPED, FL_LOCKED, FL_BLOCKING and similar macros declare ends with
  *                     its block, also at a return, break or goto out of it, but not at a longjmp().
  *                     pthread_exit() and pthread_cancel() end it only where the C library unwinds
  *                     the stack, as glibc does in C++, and in C that was compiled with
  *                     -fexceptions.
- *   Misuse            A bug of the caller panics if the library detects it (fairlead/error.h).
- *                     For example, NULL in place of an executor always panics.
+ *   Misuse            A bug of the caller panics if the library detects it (fairlead/error.h). For
+ *                     example, NULL in place of an executor always panics.
  *
  * Codes
  *

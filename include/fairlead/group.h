@@ -29,25 +29,19 @@ FL_BEGIN_DECLS
  * fl_group_token(). From then on it must not move, and one context must join it after its own last
  * submit or start. Members of the group, and other fibers of the joining thread, may add members
  * while the join waits. After the join the group may be used again, unless its deadline has passed.
- * Its executor, and the cancel scope in which it began, must outlive the join. All-zero memory is a
- * group without an executor, which takes only fibers.
+ * Its executor, its task types, and the cancel scope in which it began must outlive the join, and
+ * task types with a drop hook also the executor. All-zero memory is a group without an executor,
+ * which takes only fibers.
  *
- * Failure: a member fails if it ends with an error. The first failure cancels the other members.
- * Later failures only go to the log handler (tasks) or the error handler (fibers:
- * fl_fiber_set_error_handler()). A member that returns -ECANCELED after the group, or the fiber
- * itself, was cancelled has not failed. Nor has a task that a deadline ends after the group was
- * cancelled. However, a task that ends with -ECANCELED because its executor was cancelled has
- * failed. If a member has joined a group of its own, let it return that group's fl_group_error(),
- * because FL_ETASK is a failure even after a cancel.
+ * Failure: a member fails if it ends with an error, but not if it was cancelled and therefore
+ * returns -ECANCELED, or is ended by a deadline after the group was cancelled. The first failure
+ * cancels the other members. Later failures only go to the log handler (tasks) or the error handler
+ * (fibers: fl_fiber_set_error_handler()). A task that ends with -ECANCELED because its executor was
+ * cancelled has failed. If a member has joined a group of its own, let it return that group's
+ * fl_group_error(), because FL_ETASK is a failure even after a cancel.
  *
- * Cancelling: a cancel of the scope in which the group began reaches all members. A cancelled task
- * that is pending ends when the executor comes to it.
- *
- * If a worker of the group's thread executor joins, it first runs pending tasks of the group that
- * it has submitted itself. So do not join while you hold a mutex that one of these tasks locks.
- *
- * A task type with a drop hook must exist until the executor has been freed; others must exist
- * until the join.
+ * Cancelling: a cancel of the scope in which the group began reaches all members. A pending task
+ * that was cancelled ends when the executor comes to it.
  */
 typedef struct fl_group {
 	fl_cancel_token token_;
@@ -81,8 +75,8 @@ typedef struct fl_group {
 
 /*
  * Submits a task to the group's executor, as a member of the group. If the task succeeds, or keeps
- * its result (fl_task_keep_result()), the result is in `*result` when a join returns. The result is
- * yours, and no drop hook runs. Otherwise `*result` is unchanged. With `result` NULL the result is
+ * its result (fl_task_keep_result()), the result is in `*result` when a join returns. It is yours,
+ * and no drop hook runs. Otherwise `*result` is unchanged. With `result` NULL the result is
  * dropped.
  *
  * In the `config` of fl_group_submit_with():
@@ -94,7 +88,7 @@ typedef struct fl_group {
  *                     after the callback, which must neither free the future nor join.
  *
  * The calls wait only where fl_executor_submit() would. They panic if the group has no executor.
- * After an error the argument is still yours. Returns:
+ * Returns:
  *   0           the task is a member of the group
  *   -ECANCELED  the group, or the scope in which it began, was cancelled; a member has failed; or
  *               the group's deadline has passed
@@ -112,24 +106,27 @@ FL_API FL_MUST_CHECK int fl_group_submit_with(fl_group *g, const fl_task_type *t
  * fl_group_try_join(), which also runs no task.
  *
  * If the caller is cancelled, fl_group_join() cancels the members, and still waits for them.
- * fl_group_join_until() gives up when `deadline` has passed or `cancel` is cancelled, unless it is
- * just running a task itself. Then the members run on, and the group must be joined again.
+ * fl_group_join_until() gives up when `deadline` has passed or `cancel` is cancelled. Then the
+ * members run on, and the group must be joined again.
  *
  *     while ((rc = fl_group_join_until(&g, fl_after(FL_MS(50)), NULL)) == -ETIMEDOUT)
  *             show_progress(fl_group_count(&g));
+ *
+ * If a worker of the group's thread executor joins, it first runs pending tasks of the group that
+ * it has submitted itself. So do not join while you hold a mutex that one of these tasks locks.
  *
  * Returns:
  *   0            joined: no member has failed; also after fl_group_cancel(), or without members
  *   FL_ETASK     joined: a member has failed, or a cancel or a deadline has ended members early;
  *                fl_group_error() says which, and fl_perror() prints it
  *   -EAGAIN      only fl_group_try_join(), not joined: members are left
- *   -ETIMEDOUT   only fl_group_join_until(), not joined: the deadline has passed
- *   -ECANCELED   only fl_group_join_until(), not joined: the token was cancelled. Another call with
- *                that token also gives up at once
- *   -EDEADLK     not joined: the wait would never end, because the caller is a member of the group
- *                or runs within one; because its scope descends from the group's token; or because
- *                members need this thread for their loop or executor, but the caller is neither a
- *                fiber of that loop nor a task of that executor
+ *   -ETIMEDOUT, -ECANCELED
+ *                only fl_group_join_until(), not joined: the deadline has passed, or the token was
+ *                cancelled
+ *   -EDEADLK     not joined: the wait would never end, because the caller runs within a member of
+ *                the group; because its scope descends from the group's token; or because members
+ *                need this thread for their loop or executor, and the caller is not a fiber or task
+ *                there
  *   -EOWNERDEAD  not joined: in a forked child, the executor is the parent's
  *
  * Memory order: after a join, the caller sees what the members wrote before they ended.
@@ -144,10 +141,7 @@ FL_API FL_MUST_CHECK int fl_group_try_join(fl_group *g);
  */
 FL_API void fl_group_cancel(fl_group *g);
 
-/*
- * Returns how many members have not ended. Memory order: after the result 0, the caller sees what
- * the members wrote.
- */
+/* Returns how many members have not ended. After 0, the caller sees what the members wrote. */
 FL_API size_t fl_group_count(const fl_group *g);
 
 /*
@@ -175,8 +169,8 @@ FL_API size_t fl_group_failed_index(const fl_group *g);
 /*
  * Returns the group's cancel token, which is valid until the join. Use it for waits that must end
  * when a member fails or the group is cancelled. The call begins the group, so you must join it
- * afterwards. If the token is the calling context's scope (fl_cancel_scope_set()), the join makes
- * its parent the scope again.
+ * afterwards. If you make the token the calling context's scope, the join makes its parent the
+ * scope again.
  */
 FL_API fl_cancel_token *fl_group_token(fl_group *g);
 

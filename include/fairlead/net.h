@@ -23,21 +23,20 @@ FL_BEGIN_DECLS
  *
  *     rc = fl_stream_connect_tcp(&s, "localhost", 7000); // a client
  *
- * The rules for streams hold for listeners, too (fairlead/stream.h, "Loop and fibers"). All sockets
- * are close-on-exec, and those of TCP send without delay (TCP_NODELAY).
+ * The rules for streams hold for listeners, too (fairlead/stream.h, "Loop and fibers"). TCP sends
+ * without delay (TCP_NODELAY).
  *
  * Hosts
  *
  * A host is a numeric address, such as "127.0.0.1", "::1" or "fe80::1%eth0", or a name.
  * getaddrinfo() looks up a name on one of up to 16 threads that the loop has for this purpose.
  * After a cancel or a timeout, that thread stays busy until getaddrinfo() returns, which may take
- * half a minute. So 16 such lookups hold up further lookups of the loop, but no call of
- * fl_blocking_call(). If a name has no address, the log says why.
+ * half a minute, so 16 such lookups hold up further lookups of the loop.
  *
  * Results of a lookup
  *
  * Each function that takes a host may return:
- *   -ENOENT        the name does not exist, or has no address
+ *   -ENOENT        the name does not exist, or has no address; the log says why
  *   -EAGAIN        the name servers do not answer now, or no thread can be started
  *   -EIO           the name servers refuse, or the error is not in this list
  *   -ENAMETOOLONG  the host is longer than 255 bytes, or too long for getaddrinfo()
@@ -94,9 +93,8 @@ typedef struct fl_listen_config {
  *   -EMFILE, -ENFILE, -ENOMEM, -ENOSPC
  *                   see "Codes" in fairlead/defs.h
  *   -ENOTSUP        the thread runs no loop; or the host is a name, and the caller is not a fiber
- *   -EAFNOSUPPORT, -ECANCELED, other
- *                   the host cannot be used, or the lookup was cancelled: see "Results of a lookup"
- *                   in fairlead/net.h
+ *   -ECANCELED      the lookup was cancelled
+ *   other           see "Results of a lookup" in fairlead/net.h
  */
 FL_API FL_MUST_CHECK int fl_listener_open_tcp(fl_listener **l, const char *host, uint16_t port,
                                               const fl_listen_config *config);
@@ -105,13 +103,13 @@ FL_API FL_MUST_CHECK int fl_listener_open_tcp(fl_listener **l, const char *host,
  * Listens at a path, or at an abstract name, which begins with '@', and stores the listener in
  * `*l`.
  *
- * A client needs the right to write the socket file, which gets its `mode`, whatever the umask is,
- * before any process can connect. Any user may connect to an abstract name: check
- * fl_stream_peer_credentials().
+ * A client needs the right to write the socket file, which has its `mode` before any process can
+ * connect. Any user may connect to an abstract name: check fl_stream_peer_credentials().
  *
- * The call replaces a stale socket file. To find out whether a file is stale, it makes a short
- * connection to the process that listens there. fl_listener_close() and fl_listener_free() remove
- * the file, unless another socket has replaced it.
+ * The call replaces a socket file at which no process listens, which it finds out by a short
+ * connection. fl_listener_close() and fl_listener_free() remove the file, unless another socket has
+ * replaced it. If several processes open one path at the same time, one of them gets it, because
+ * the call locks a file `path`.lock by flock().
  *
  * Returns:
  *   0                  the listener was created
@@ -126,10 +124,6 @@ FL_API FL_MUST_CHECK int fl_listener_open_tcp(fl_listener **l, const char *host,
  *   -EMFILE, -ENFILE, -ENOMEM, -ENOSPC, -ENOTSUP
  *                      see "Codes" in fairlead/defs.h
  *   other              an error of the system for the path
- *
- * If several processes open one path at the same time, one of them gets it: the call locks a file
- * `path`.lock by flock(). On a file system without such locks several calls may succeed, but only
- * one listener keeps the path.
  */
 FL_API FL_MUST_CHECK int fl_listener_open_unix(fl_listener **l, const char *path, const fl_listen_config *config);
 
@@ -161,10 +155,7 @@ FL_INLINE FL_MUST_CHECK int fl_listener_accept(fl_listener *_l, fl_stream **_s)
 	return fl_listener_accept_until(_l, _s, FL_FOREVER, NULL);
 }
 
-/*
- * Does the same as fl_listener_accept(), but returns -EAGAIN if there is no connection, and never
- * waits.
- */
+/* Does the same as fl_listener_accept(), but returns -EAGAIN if there is no connection. */
 FL_INLINE FL_MUST_CHECK int fl_listener_try_accept(fl_listener *_l, fl_stream **_s)
 {
 	return fl_listener_accept_until(_l, _s, FL__TRY, NULL);
@@ -207,18 +198,19 @@ FL_INLINE FL_MUST_CHECK int fl_stream_connect_tcp(fl_stream **_s, const char *_h
 
 /*
  * Connects to the Unix listener at a path, or at an abstract name, which begins with '@', and
- * stores the stream in `*s`. Blocks the calling fiber while the listener's backlog is full, and
- * tries again at least every 32 ms. Returns:
- *   0                       the connection was made
- *   -ENOENT                 the path does not exist
- *   -ECONNREFUSED           no process listens there
- *   -EACCES                 the user may not write the socket file, or search its folder
- *   -ENAMETOOLONG           the path is longer than 107 bytes
- *   -EINVAL                 the path is NULL or ""
- *   -ENOTSOCK, -EPROTOTYPE  the file is not a socket, or not a stream socket
+ * stores the stream in `*s`. Blocks the calling fiber while the listener's backlog is full.
+ * Returns:
+ *   0              the connection was made
+ *   -ENOENT        the path does not exist
+ *   -ECONNREFUSED  no process listens there
+ *   -EACCES        the user may not write the socket file, or search its folder
+ *   -ENAMETOOLONG  the path is longer than 107 bytes
+ *   -EINVAL        the path is NULL or ""
+ *   -ENOTSOCK, -EPROTOTYPE
+ *                  the file is not a socket, or not a stream socket
  *   -ETIMEDOUT, -ECANCELED, -EMFILE, -ENFILE, -ENOMEM, -ENOSPC, -ENOTSUP
- *                           see "Codes" in fairlead/defs.h
- *   other                   an error of the system
+ *                  see "Codes" in fairlead/defs.h
+ *   other          an error of the system
  */
 FL_API FL_MUST_CHECK int fl_stream_connect_unix_until(fl_stream **s, const char *path, fl_time deadline,
                                                       fl_cancel_token *cancel);

@@ -29,20 +29,17 @@ FL_BEGIN_DECLS
  *
  * The queue lies in a region (fairlead/shm.h), at the same offset for all processes. A handle is
  * private to its process. Items must have no pointers. The items of one producer keep their order,
- * and an item is delivered at most once.
- *
- * Memory order: what was written before the put of an item happens before the get of that item
- * returns.
+ * and an item is delivered at most once. Memory order: a get sees what its item's producer wrote
+ * before the put.
  *
  * Deaths and stopped processes
  *
  * No context waits for a dead process. A process that is killed in a put has put the whole item, or
  * nothing. If it is killed in a get, the item is lost or stays in the queue.
  *
- * While a process is stopped (SIGSTOP) in the middle of an operation on the queue, other processes
- * block in their operations, each with its whole thread. A wait still ends within a millisecond of
- * its deadline, and other calls return -ETIMEDOUT: a try after a millisecond, a close or
- * fl_shm_queue_task_done() after ten seconds.
+ * While a process is stopped (SIGSTOP) in the middle of an operation on the queue, other operations
+ * block, each with its whole thread, and then return -ETIMEDOUT: a wait within a millisecond of its
+ * deadline, a try after a millisecond, a close or fl_shm_queue_task_done() after ten seconds.
  *
  * What fairlead/shm.h says about processes and damage, and fairlead/shm_mutex.h about emulators,
  * holds here, too.
@@ -92,8 +89,7 @@ FL_API void fl_shm_queue_free(fl_shm_queue *q);
 
 /*
  * Frees the handle, and the queue with its contents. No process may use the queue, and only one may
- * destroy it. A second destroy logs an error or, if the memory was allocated again, damages the new
- * block.
+ * destroy it, because a second destroy could damage a new block there.
  */
 FL_API void fl_shm_queue_destroy(fl_shm_queue *q);
 
@@ -118,38 +114,25 @@ FL_API FL_MUST_CHECK int fl_shm_queue_put_until(fl_shm_queue *q, const void *ite
  * Gets the oldest item, and stores it in `*item`, which an error leaves unchanged.
  * fl_shm_queue_get() and fl_shm_queue_get_until() block the calling context while the queue is
  * empty. Returns:
- *   0           an item was got
- *   -EAGAIN     the queue is empty
- *   -EPIPE      the queue is closed and empty
- *   -ETIMEDOUT  as in fl_shm_queue_put()
- *   -ECANCELED  the wait was cancelled
- *   -EINVAL     a queue of frames
- *   -EBADMSG    damaged memory
+ *   0        an item was got
+ *   -EAGAIN  the queue is empty
+ *   -EPIPE   the queue is closed and empty
+ *   other    an error of fl_shm_queue_put()
  */
 FL_INLINE FL_MUST_CHECK int fl_shm_queue_get(fl_shm_queue *q, void *item);
 FL_INLINE FL_MUST_CHECK int fl_shm_queue_try_get(fl_shm_queue *q, void *item);
 FL_API FL_MUST_CHECK int fl_shm_queue_get_until(fl_shm_queue *q, void *item, fl_time deadline, fl_cancel_token *cancel);
 
 /*
- * Puts `n` items in order, and stores in `*count` how many. It blocks the calling context until all
- * are put. Items of other producers may come between them. Returns:
- *   0                       all items were put
- *   -EPIPE                  the queue is closed
- *   -ETIMEDOUT, -ECANCELED  see "Codes" in fairlead/defs.h
- *   -EINVAL                 a queue of frames
- *   -EBADMSG                damaged memory
+ * Does the same as fl_shm_queue_put() for `n` items in order, and stores in `*count` how many it
+ * has put, also after an error. Items of other producers may come between them.
  */
 FL_API FL_MUST_CHECK int fl_shm_queue_put_many_until(fl_shm_queue *q, const void *items, size_t n, size_t *count,
                                                      fl_time deadline, fl_cancel_token *cancel);
 
 /*
- * Gets up to `n` items that follow one another, and stores in `*count` how many. It blocks the
- * calling context until there is at least one. Returns:
- *   0                       at least one item was got, or `n` is 0
- *   -EPIPE                  the queue is closed and empty
- *   -ETIMEDOUT, -ECANCELED  see "Codes" in fairlead/defs.h
- *   -EINVAL                 a queue of frames
- *   -EBADMSG                damaged memory
+ * Does the same as fl_shm_queue_get() for up to `n` items that follow one another, and stores in
+ * `*count` how many. It waits only until there is one, and never if `n` is 0.
  */
 FL_API FL_MUST_CHECK int fl_shm_queue_get_many_until(fl_shm_queue *q, void *items, size_t n, size_t *count,
                                                      fl_time deadline, fl_cancel_token *cancel);
@@ -157,12 +140,12 @@ FL_API FL_MUST_CHECK int fl_shm_queue_get_many_until(fl_shm_queue *q, void *item
 /*
  * Puts a frame of `size` bytes, which may be 0. Both functions block the calling context while the
  * queue lacks space for the frame and 4 bytes more. Returns:
- *   0                       the frame was put
- *   -EMSGSIZE               the frame does not fit into an empty queue
- *   -EPIPE                  the queue is closed
- *   -ETIMEDOUT, -ECANCELED  see "Codes" in fairlead/defs.h
- *   -EINVAL                 a queue of items
- *   -EBADMSG                damaged memory
+ *   0          the frame was put
+ *   -EMSGSIZE  the frame does not fit into an empty queue
+ *   -EPIPE     the queue is closed
+ *   -EINVAL    a queue of items
+ *   -ETIMEDOUT, -ECANCELED, -EBADMSG
+ *              an error of fl_shm_queue_put()
  */
 FL_API FL_MUST_CHECK int fl_shm_queue_put_frame_until(fl_shm_queue *q, const void *frame, size_t size, fl_time deadline,
                                                       fl_cancel_token *cancel);
@@ -174,13 +157,13 @@ FL_INLINE FL_MUST_CHECK int fl_shm_queue_put_frame(fl_shm_queue *_q, const void 
 /*
  * Gets the oldest frame into `buffer`, which has `room` bytes, and stores the frame's size in
  * `*size`. Both functions block the calling context while the queue is empty. Returns:
- *   0                       a frame was got
- *   -EMSGSIZE               the frame is larger than `room`. `*size` is its size, and the frame
- *                           stays in the queue
- *   -EPIPE                  the queue is closed and empty
- *   -ETIMEDOUT, -ECANCELED  see "Codes" in fairlead/defs.h
- *   -EINVAL                 a queue of items
- *   -EBADMSG                damaged memory
+ *   0          a frame was got
+ *   -EMSGSIZE  the frame is larger than `room`. `*size` is its size, and the frame stays in the
+ *              queue
+ *   -EPIPE     the queue is closed and empty
+ *   -EINVAL    a queue of items
+ *   -ETIMEDOUT, -ECANCELED, -EBADMSG
+ *              an error of fl_shm_queue_put()
  */
 FL_API FL_MUST_CHECK int fl_shm_queue_get_frame_until(fl_shm_queue *q, void *buffer, size_t room, size_t *size,
                                                       fl_time deadline, fl_cancel_token *cancel);
@@ -199,31 +182,25 @@ FL_INLINE FL_MUST_CHECK int fl_shm_queue_get_frame(fl_shm_queue *_q, void *_buff
 FL_API FL_MUST_CHECK int fl_shm_queue_close(fl_shm_queue *q);
 
 /*
- * Closes the queue as fl_shm_queue_close() does, and drops its contents, so that all gets fail,
- * too. Each dropped item counts as done. The call stores in `*dropped`, which may be NULL, how many
- * items it dropped. Returns:
- *   0           the queue is closed and empty
- *   -ETIMEDOUT  a stopped process has blocked the call for ten seconds
- *   -EBADMSG    damaged memory
+ * Does the same as fl_shm_queue_close(), and drops the contents, so that all gets fail, too. Each
+ * dropped item counts as done. The call stores in `*dropped`, which may be NULL, how many items it
+ * dropped.
  */
 FL_API FL_MUST_CHECK int fl_shm_queue_close_now(fl_shm_queue *q, size_t *dropped);
 
 /*
  * Marks one item or frame that was got from the queue as done, for fl_shm_queue_join(). Any context
- * may do so, for example for a dead consumer. The call waits for operations in progress. Returns:
- *   0           the item is marked
- *   -EINVAL     as many items are marked already as were got
- *   -ETIMEDOUT  a stopped process has blocked the call for ten seconds
- *   -EBADMSG    damaged memory
+ * may do so, for example for a dead consumer. Returns -EINVAL if all that were got are marked
+ * already, or otherwise what fl_shm_queue_close() returns: 0, -ETIMEDOUT or -EBADMSG.
  */
 FL_API FL_MUST_CHECK int fl_shm_queue_task_done(fl_shm_queue *q);
 
 /*
  * Waits until fl_shm_queue_task_done() was called once for each item that was put. Both functions
  * block the calling context. At most 2^32 - 1 items may be put and not done at one time. Returns:
- *   0                       all items are done
- *   -ETIMEDOUT, -ECANCELED  see "Codes" in fairlead/defs.h
- *   -EBADMSG                damaged memory
+ *   0  all items are done
+ *   -ETIMEDOUT, -ECANCELED, -EBADMSG
+ *      an error of fl_shm_queue_put()
  */
 FL_API FL_MUST_CHECK int fl_shm_queue_join_until(fl_shm_queue *q, fl_time deadline, fl_cancel_token *cancel);
 FL_INLINE FL_MUST_CHECK int fl_shm_queue_join(fl_shm_queue *_q)
@@ -241,9 +218,9 @@ FL_API size_t fl_shm_queue_capacity(const fl_shm_queue *q);
 FL_API size_t fl_shm_queue_item_size(const fl_shm_queue *q);
 
 /*
- * FL_ON_SHM_QUEUE() and FL_ON_SHM_QUEUE_SPACE() are objects for FL_WAIT_ANY(). FL_ON_SHM_QUEUE() is
- * ready when there is an item or a frame, and FL_ON_SHM_QUEUE_SPACE() when there is space for an
- * item or an empty frame. Both are ready if the queue is closed.
+ * FL_ON_SHM_QUEUE() and FL_ON_SHM_QUEUE_SPACE() are objects for FL_WAIT_ANY(), which are ready when
+ * there is an item or a frame, and when there is space for an item or an empty frame. Both are
+ * ready if the queue is closed.
  */
 #define FL_ON_SHM_QUEUE(q) FL__ON(fl__on_shm_queue, (q))
 #define FL_ON_SHM_QUEUE_SPACE(q) FL__ON(fl__on_shm_queue_space, (q))
@@ -256,8 +233,8 @@ FL__QUEUE_FORMS(fl_shm_queue, try_, FL__TRY, FL_SHIELDED)
 FL_END_DECLS
 
 /*
- * FL_SHM_QUEUE_OF(struct job, job_queue) at file scope, in C and C++, makes the type job_queue, and
- * a job_queue_... form of each fl_shm_queue_... function, except the functions for frames and
+ * FL_SHM_QUEUE_OF(struct job, job_queue), at file scope, makes the type job_queue, and a
+ * job_queue_... form of each fl_shm_queue_... function, except the functions for frames and
  * fl_shm_queue_item_size(). job_queue_attach() also returns -EBADMSG if the queue has another item
  * size. job_queue_untyped(q) returns the same handle as an fl_shm_queue *, for example for
  * FL_ON_SHM_QUEUE().
