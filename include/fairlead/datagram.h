@@ -69,8 +69,7 @@ typedef struct fl_datagram_config {
  * Opens a UDP socket at an address of this machine, and stores it in `*d`. `host` and `port` mean
  * the same as for fl_listener_open_tcp() (fairlead/net.h); a client passes NULL and 0. The lookup
  * of a name blocks the calling fiber. To receive from a multicast group, call setsockopt() with
- * MCAST_JOIN_GROUP or MCAST_JOIN_SOURCE_GROUP on fl_datagram_fd(). Returns:
- *   0            the socket is open
+ * MCAST_JOIN_GROUP or MCAST_JOIN_SOURCE_GROUP on fl_datagram_fd(). Returns 0, or:
  *   -EADDRINUSE  the port is in use
  *   -ENODEV      the config names an interface that does not exist
  *   other        an error of fl_listener_open_tcp()
@@ -82,8 +81,7 @@ FL_API FL_MUST_CHECK int fl_datagram_open_udp(fl_datagram **d, const char *host,
  * Opens a Unix datagram socket at a path, or at an abstract name, which begins with '@', and stores
  * it in `*d`. With `path` NULL the system chooses an abstract name, by which others can answer. The
  * file is made, replaced and removed as by fl_listener_open_unix() (fairlead/net.h). Any user can
- * send to an abstract name. Returns:
- *   0            the socket is open
+ * send to an abstract name. Returns 0, or:
  *   -EADDRINUSE  a socket is open there, or a process is just opening the path
  *   other        an error of fl_listener_open_unix()
  */
@@ -91,9 +89,8 @@ FL_API FL_MUST_CHECK int fl_datagram_open_unix(fl_datagram **d, const char *path
 
 /*
  * Creates an fl_datagram that owns `fd`, a datagram socket of IPv4, IPv6 or Unix, on the loop that
- * the calling thread runs, and makes `fd` close-on-exec. After an error you still own `fd`.
- * Returns:
- *   0          the object was created
+ * the calling thread runs, and makes `fd` close-on-exec. After an error you still own `fd`. Returns
+ * 0, or:
  *   -EBADF     `fd` is not open
  *   -ENOTSOCK  `fd` is not a socket
  *   -EINVAL    `fd` is another kind of socket
@@ -115,8 +112,7 @@ FL_API void fl_datagram_close(fl_datagram *d);
 /*
  * Connects the socket to a peer, or to another peer: sends without an address go to the peer, and
  * only its datagrams are received, except those that arrived before. A UDP peer need not exist. The
- * call does not wait. Returns:
- *   0              the socket is connected
+ * call does not wait. Returns 0, or:
  *   -EPIPE         `d` is closed
  *   -EINVAL        the caller does not run the socket's loop
  *   -EAFNOSUPPORT  `peer` is not an address for this kind of socket
@@ -134,8 +130,7 @@ FL_API void fl_datagram_close(fl_datagram *d);
 FL_API FL_MUST_CHECK int fl_datagram_connect(fl_datagram *d, const fl_address *peer);
 
 /*
- * Ends the connection, if there is one. The socket keeps its address. Returns:
- *   0            the socket is not connected
+ * Ends the connection, if there is one. The socket keeps its address. Returns 0, or:
  *   -EPIPE       `d` is closed
  *   -EINVAL      the caller does not run the socket's loop
  *   -EADDRINUSE  another socket has taken the port that the system had chosen. The next send makes
@@ -217,8 +212,7 @@ typedef struct fl_datagram_message {
 
 /*
  * Sends `n` datagrams in order, and stores in `*sent`, which may be NULL, how many were sent.
- * Blocks the calling fiber while the system, or a Unix receiver, has no space. Returns:
- *   0      all were sent
+ * Blocks the calling fiber while the system, or a Unix receiver, has no space. Returns 0, or:
  *   other  a result of fl_datagram_send_to() for the first datagram that was not sent; those behind
  *          it were not sent either
  */

@@ -23,15 +23,15 @@ struct fl_shm; /* fairlead/shm.h */
  *     rc = count_primes_map(pool, parts, 64, counts, NULL);  // check
  *
  * A closed executor refuses further tasks, but still runs the queued ones. A task may submit tasks
- * to its own executor and wait for them, even if there is only one worker.
+ * to its own executor and wait for them, even with one worker.
  */
 typedef struct fl_executor fl_executor;
 
-/* What a submit does when the backlog is full (fl_executor_config.backlog). */
+/* What a submit does when the `backlog` is full. */
 typedef enum fl_when_full {
 	/*
-	 * The submit waits, at most until fl_submit_config.backlog_deadline (-ETIMEDOUT). However,
-	 * a task of the same executor runs the new task itself, unless the deadline has passed.
+	 * The submit waits, at most until `backlog_deadline` (-ETIMEDOUT). However, a task of the
+	 * same executor runs the new task itself, unless the deadline has passed.
 	 */
 	FL_FULL_WAIT = 0,
 	/* The submit returns -ENOBUFS. */
@@ -127,8 +127,7 @@ enum {
 
 /*
  * Creates an executor that runs each task at once, on the submitting thread. This call runs the
- * initializer, under the caller's cancel scope. Returns:
- *   0        `*e` is the new executor
+ * initializer. Returns 0, or:
  *   -ENOMEM  out of memory
  *   -EINVAL  the initializer is unsuitable, there are too many regions, or `workers_max`,
  *            `stack_size` or `memory_max` is set
@@ -143,8 +142,7 @@ FL_API FL_MUST_CHECK int fl_sequential_executor_create(fl_executor **e, const fl
  *     rc = fl_thread_executor_create(&pool, &config);      // check
  *     rc = count_primes_submit(pool, range, &f);           // check
  *
- * Returns:
- *   0        `*e` is the new executor
+ * Returns 0, or:
  *   -ENOMEM  out of memory
  *   -EINVAL  the config is invalid (see its members), or sets `memory_max`
  *
@@ -199,8 +197,7 @@ typedef struct fl_submit_config {
  *             rc = count_primes_get(f, &n);           // waits for the task
  *
  * Neither function waits for the task, but with FL_FULL_WAIT they block the calling context while
- * the backlog is full. Returns:
- *   0                 the task is accepted
+ * the backlog is full. Returns 0, or:
  *   -ENOMEM           out of memory
  *   -EPIPE            `e` is closed, or was closed during the wait
  *   -EOWNERDEAD       all ranks of an executor over MPI have died
@@ -256,8 +253,7 @@ typedef struct fl_map_config {
  *
  * After an error, the results of the tasks that succeeded are stored. A result is zeroed before its
  * task begins, and unchanged if its task does not run. A failed task leaves what it wrote, but a
- * process executor may zero that, unless the task calls fl_task_keep_result(). The arguments and
- * results stay yours, so no drop hook runs.
+ * process executor may zero that, unless the task calls fl_task_keep_result(). No drop hook runs.
  */
 FL_API FL_MUST_CHECK int fl_executor_map(fl_executor *e, const fl_task_type *type, const void *args, size_t n,
                                          void *results, const fl_map_config *config);
@@ -294,9 +290,8 @@ FL_API size_t fl_executor_cancel_pending(fl_executor *e);
 FL_API size_t fl_executor_terminate(fl_executor *e);
 
 /*
- * Changes `workers`, the most tasks that workers run at a time. It does not wait: surplus workers
- * end after their present task. Returns:
- *   0         the maximum is changed
+ * Changes `workers`, the most tasks that workers run at a time, without waiting: surplus workers
+ * end after their present task. Returns 0, or:
  *   -EPIPE    `e` is closed
  *   -EINVAL   `workers` is 0 or above FL_WORKERS_MAX
  *   -ENOTSUP  `e` is neither a thread executor nor a process executor
@@ -326,8 +321,7 @@ FL_INLINE FL_MUST_CHECK int fl_executor_join(fl_executor *_e)
 }
 
 /*
- * Joins `e` if it was closed and nothing is left to wait for. It closes nothing, and never waits.
- * Returns:
+ * Joins `e` if it was closed and nothing is left to wait for. Returns:
  *   0         all tasks have ended, and the workers are gone
  *   -EAGAIN   `e` is open, or tasks or workers are left
  *   -EDEADLK  the call was made in a task of `e`, on one of its workers, or in a callback of one of
@@ -336,10 +330,9 @@ FL_INLINE FL_MUST_CHECK int fl_executor_join(fl_executor *_e)
 FL_API FL_MUST_CHECK int fl_executor_try_join(fl_executor *e);
 
 /*
- * Waits for a moment in which no task of `e` is pending or runs, and all callbacks of its tasks
- * have returned. It does not close `e`, so tasks that are submitted meanwhile prolong the wait.
- * Both functions block the calling context. To wait for some tasks only, use a group
- * (fairlead/group.h). Returns:
+ * Waits, without closing `e`, for a moment in which no task of `e` is pending or runs, and all
+ * callbacks of its tasks have returned. Both functions block the calling context. To wait for some
+ * tasks only, use a group (fairlead/group.h). Returns:
  *   0         no task was pending or running; the caller sees what the tasks wrote
  *   -ETIMEDOUT, -ECANCELED
  *             the deadline passed, or the wait was cancelled
@@ -363,14 +356,13 @@ FL_INLINE FL_MUST_CHECK int fl_executor_wait_idle(fl_executor *_e)
 FL_API void fl_executor_free(fl_executor *e);
 
 /*
- * Closes `e`, and leaves its end to the library, without waiting: queued tasks still run, and `e`
- * is freed when the last task has ended. The end of the process cuts them off. Futures stay valid.
+ * Closes `e`, and leaves its end to the library, without waiting. Queued tasks still run, unless
+ * the process ends, and `e` is freed after the last one. Futures stay valid.
  *
  * Before this call, other threads must have ended their calls with `e`, and groups and iterations
  * that use `e` must be joined and freed. Do not use `e` afterwards. However, its tasks may use
  * fl_executor_current(), which refuses submits (-EPIPE), and groups and iterations of their own.
- * Returns:
- *   0        the library will free `e`
+ * Returns 0, or:
  *   -EAGAIN  no thread can be started, or the library is being unloaded
  *   -ENOMEM  out of memory for a thread
  */
@@ -384,14 +376,14 @@ FL_API const char *fl_executor_kind(const fl_executor *e);
 
 /*
  * Returns `workers` of the config, or the number of fl_executor_resize(): the most tasks that the
- * workers of `e` run at a time. For a sequential executor it is 1.
+ * workers of `e` run at a time.
  */
 FL_API unsigned fl_executor_workers(const fl_executor *e);
 
 /*
  * Returns whether `e` is broken, so that every later submit returns -ENOTRECOVERABLE. An executor
- * breaks when an initializer fails, or when its workers in other processes can never start. One
- * over MPI also breaks when all its ranks have died (-EOWNERDEAD).
+ * breaks when an initializer fails, when its workers in other processes can never start, or when
+ * all its MPI ranks have died (-EOWNERDEAD).
  */
 FL_API bool fl_executor_is_broken(const fl_executor *e);
 
@@ -423,15 +415,13 @@ typedef struct fl_stats_executor {
 } fl_stats_executor;
 
 /*
- * Stores the counts of `e` in `*stats`. They may be from slightly different moments. Returns:
- *   0  the counts are stored
+ * Stores the counts of `e` in `*stats`. They may be from slightly different moments. Returns 0.
  */
 FL_API FL_MUST_CHECK int fl_executor_stats(const fl_executor *e, fl_stats_executor *stats);
 
 /*
- * How long something took, in nanoseconds. The quantiles and the maximum cover the last one to two
- * minutes, and a quantile is up to a quarter too high. Above 50,000 tasks a second only about one
- * task in 64 is measured, and stands for the others.
+ * How long something took, in nanoseconds. The quantiles, which are up to a quarter too high, and
+ * the maximum cover the last one to two minutes.
  */
 typedef struct fl_stats_times {
 	uint64_t n, sum; /* tasks, and the sum of their times, since the creation */
@@ -439,8 +429,8 @@ typedef struct fl_stats_times {
 } fl_stats_times;
 
 /*
- * The times of one type of tasks. A chunk of an iteration, or of a map over processes or MPI,
- * counts as one task. Other maps have the type "fl__map", and parallel loops "fl__parallel".
+ * The times of one type of tasks. A chunk of an iteration or of a map counts as one task. Maps on
+ * threads have the type "fl__map", and parallel loops "fl__parallel".
  */
 typedef struct fl_stats_type {
 	const char *name;      /* valid until the executor is freed */
@@ -449,22 +439,20 @@ typedef struct fl_stats_type {
 } fl_stats_type;
 
 /*
- * Stores in `*stats` the times of one type of tasks. The first 15 types have an index each; all
- * others share the last one, as "other types".
+ * Stores in `*stats` the times of one type of tasks. Types after the first 15 share the last index,
+ * as "other types".
  *
  *     for (size_t i = 0; fl_executor_type_stats(e, i, &type) == 0; i++)
  *             printf("%s: at most %lld ns\n", type.name, (long long)type.ran.max);
  *
- * Returns:
- *   0        the times are stored
+ * Returns 0, or:
  *   -ENOENT  no type has this index
  */
 FL_API FL_MUST_CHECK int fl_executor_type_stats(const fl_executor *e, size_t index, fl_stats_type *stats);
 
 /*
  * Appends the counts of all executors of this process to `*text`, in the text format of Prometheus.
- * The label `number` is the executor's place in the order of creation. Returns:
- *   0        the counts are appended
+ * Returns 0, or:
  *   -ENOMEM  out of memory; `*text` is unchanged
  *   -E2BIG   the text would be longer than an fl_bytes can be; `*text` is unchanged
  */
@@ -485,10 +473,9 @@ FL_API fl_executor *fl_executor_current(void);
  * wait. In a parallel loop or fl_parallel_invoke(), each call has the number of the worker that
  * makes it.
  *
- * The number may be fl_executor_workers() or more if there are more threads than `workers`, because
- * of `workers_max`, fl_executor_resize(), or tasks that block (fairlead/blocking.h) or wait for
- * tasks. It is 0 in an initializer, in a future's callback, outside of tasks, on other kinds of
- * executors, and in a task that a thread other than a worker runs.
+ * The number may be fl_executor_workers() or more after fl_executor_resize(), with `workers_max`,
+ * or if tasks block (fairlead/blocking.h) or wait for tasks. It is 0 on other kinds of executors,
+ * on threads that are not workers, in an initializer, and in a future's callback.
  */
 FL_API unsigned fl_executor_current_worker(void);
 

@@ -164,8 +164,7 @@ FL__SCOPED(fl_future, fl_future_free)
  *
  * The thread that ends `f` submits the task, or this call does, if `f` has ended already. `*next`
  * holds a reference to `f`, so the result of `f` is dropped later; the `drop_arg` of `type` does
- * not run. Returns:
- *   0        the task is chained
+ * not run. Returns 0, or:
  *   -EINVAL  the type's argument does not have the size of the result of `f`, or only one of them
  *            is an fl_bytes
  *   -ENOMEM  out of memory
@@ -209,8 +208,7 @@ FL_API FL_MUST_CHECK int fl_promise_start(fl_promise *p);
  * Ends the future. fl_promise_set() gives it a copy of `*value` as its result; `value` may be NULL
  * if the promise's size is 0. fl_promise_fail() makes it fail, with the error `error` (0 becomes
  * -EINVAL) and a printf() message. After fl_promise_fail_with() it has failed, but keeps a result
- * (fl_task_keep_result()). Returns:
- *   0           the future is done, or has failed
+ * (fl_task_keep_result()). Returns 0, or:
  *   -ECANCELED  the future was cancelled before
  *   -EALREADY   the promise was set or failed before; the first result stays
  */
@@ -251,8 +249,7 @@ FL_API FL_MUST_CHECK int fl_as_completed_create(fl_as_completed **c, fl_future *
 
 /*
  * Waits until the next future has ended, and stores its index in the array in `*index`. Both
- * functions block the calling context. Returns:
- *   0         the future of `*index` has ended
+ * functions block the calling context. Returns 0, or:
  *   -ENODATA  all futures were returned
  *   -ETIMEDOUT, -ECANCELED
  *             the deadline passed, or the wait was cancelled; the iteration can go on

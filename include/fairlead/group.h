@@ -88,8 +88,7 @@ typedef struct fl_group {
  *                     after the callback, which must neither free the future nor join.
  *
  * The calls wait only where fl_executor_submit() would. They panic if the group has no executor.
- * Returns:
- *   0           the task is a member of the group
+ * Returns 0, or:
  *   -ECANCELED  the group, or the scope in which it began, was cancelled; a member has failed; or
  *               the group's deadline has passed
  *   -ETIMEDOUT  only fl_group_submit_with(): the backlog was full until `backlog_deadline`

@@ -59,8 +59,7 @@ FL_API FL_MUST_CHECK int fl_loop_run(fl_fiber_function *function, void *arg);
 
 /*
  * Creates a loop, which fl_loop_run_on() and fl_loop_run_once() run. Any thread may call it.
- * Returns:
- *   0         the loop was created
+ * Returns 0, or:
  *   -ENOMEM, -EMFILE, -ENFILE, -ENOSPC
  *             see "Codes" in fairlead/defs.h
  *   -ENOTSUP  the thread has a shadow stack
@@ -154,8 +153,7 @@ struct fl_loop_watch {
 
 /*
  * Starts the watch `w`, which must not be started already, of the descriptor `fd`. `events` is
- * FL_FD_IN, FL_FD_OUT or both; with 0 the callback is called only for FL_FD_ERR. Returns:
- *   0                 the watch is started
+ * FL_FD_IN, FL_FD_OUT or both; with 0 the callback is called only for FL_FD_ERR. Returns 0, or:
  *   -EBADF            `fd` is not open
  *   -EEXIST           the loop watches this descriptor already: use a dup()
  *   -EPERM            `fd` is always ready: a regular file, a directory, or a device such as
@@ -191,8 +189,7 @@ FL_API int fl_loop_fd(const fl_loop *l);
 /*
  * Runs one iteration of the loop: polls for events without waiting, and runs each runnable fiber
  * once. Stores in `*deadline` the time for the next call, which is due earlier if the descriptor of
- * fl_loop_fd() becomes readable. Returns:
- *   0          the iteration was run
+ * fl_loop_fd() becomes readable. Returns 0, or:
  *   -EALREADY  the caller is a fiber or a callback of a loop
  *   -EPERM     another thread has run the loop
  *   -ENOMEM    in the first iteration: out of memory for the stack of a signal handler
@@ -219,8 +216,7 @@ FL__SCOPED(fl_loop, fl_loop_free)
  * function may use the caller's stack: the call returns only when the function has ended, or will
  * never be called.
  *
- * Returns:
- *   0                  the function has ended
+ * Returns 0, or:
  *   -ECANCELED, -ETIMEDOUT
  *                      the wait was cancelled, or the deadline passed. Either the function was not
  *                      called, and `*result` is unchanged; or it returned -ECANCELED, which is

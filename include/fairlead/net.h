@@ -84,8 +84,7 @@ typedef struct fl_listen_config {
  * addresses of this machine, of IPv4 and IPv6. A name means the first of its addresses that this
  * machine has, IPv4 before IPv6.
  *
- * Returns:
- *   0               the listener was created
+ * Returns 0, or:
  *   -EADDRINUSE     the port is in use
  *   -EADDRNOTAVAIL  the host is not an address of this machine
  *   -EINVAL         `backlog` is negative
@@ -111,8 +110,7 @@ FL_API FL_MUST_CHECK int fl_listener_open_tcp(fl_listener **l, const char *host,
  * replaced it. If several processes open one path at the same time, one of them gets it, because
  * the call locks a file `path`.lock by flock().
  *
- * Returns:
- *   0                  the listener was created
+ * Returns 0, or:
  *   -EADDRINUSE        a process listens there, has a socket of another kind there, or is just
  *                      opening the path
  *   -ENOTSOCK          the file is not a socket
@@ -138,8 +136,7 @@ FL_API void fl_listener_close(fl_listener *l);
 
 /*
  * Accepts a connection, and stores its stream in `*s`. Blocks the calling fiber while there is
- * none. One fiber at a time may accept. Returns:
- *   0       the connection was accepted
+ * none. One fiber at a time may accept. Returns 0, or:
  *   -EPIPE  the listener is closed
  *   -EBUSY  another fiber accepts
  *   -EMFILE, -ENFILE, -ENOMEM, -ENOSPC
@@ -178,8 +175,7 @@ FL_API int fl_listener_fd(const fl_listener *l);
  * The call tries the addresses of a name in turn, IPv6 and IPv4 alternately. The next attempt
  * begins when one has failed, or after 250 ms (RFC 8305). The first connection wins.
  *
- * Returns:
- *   0           the connection was made
+ * Returns 0, or:
  *   -ETIMEDOUT  the deadline passed, which limits lookup and connect together; or the system gave
  *               up, after minutes
  *   -ECONNREFUSED, -EHOSTUNREACH, -ENETUNREACH, -EADDRNOTAVAIL
@@ -198,9 +194,8 @@ FL_INLINE FL_MUST_CHECK int fl_stream_connect_tcp(fl_stream **_s, const char *_h
 
 /*
  * Connects to the Unix listener at a path, or at an abstract name, which begins with '@', and
- * stores the stream in `*s`. Blocks the calling fiber while the listener's backlog is full.
- * Returns:
- *   0              the connection was made
+ * stores the stream in `*s`. Blocks the calling fiber while the listener's backlog is full. Returns
+ * 0, or:
  *   -ENOENT        the path does not exist
  *   -ECONNREFUSED  no process listens there
  *   -EACCES        the user may not write the socket file, or search its folder

@@ -27,9 +27,8 @@ FL_BEGIN_DECLS
  *
  * A task is defined with FL_TASK (fairlead/task.h). The new process gets a copy of its argument.
  * The result is not sent back: the exit code is 0 if the task returned 0, and otherwise 1. For
- * results, use a process executor (fairlead/process_executor.h), a pipe (fairlead/pipe.h) or shared
- * memory (fairlead/shm.h). A program is a file that is executed; fairlead/process_io.h collects its
- * output.
+ * results, use a process executor (fairlead/process_executor.h), a pipe or shared memory. A program
+ * is a file that is executed; fairlead/process_io.h collects its output.
  *
  * Start methods
  *
@@ -38,12 +37,11 @@ FL_BEGIN_DECLS
  *   FL_PROCESS_FORK_SERVER
  *                    The default. The fork server, a helper process with a single thread, forks the
  *                    process, so a start is fast, and safe however many threads the caller has. The
- *                    first start executes this program again as the fork server, unless
- *                    fl_process_preload() has forked one.
+ *                    fork server is this program, executed again by the first start, or forked by
+ *                    fl_process_preload().
  *   FL_PROCESS_EXEC  This program is executed again for each process. This is slower.
  *   FL_PROCESS_FORK  The caller is forked, with its memory. The caller must not be a fiber, and its
- *                    process must have a single thread, not counting the library's `watcher`,
- *                    because another thread could hold a lock forever in the new process.
+ *                    process must have a single thread, not counting the library's `watcher`.
  *
  * Preparing the program
  *
@@ -55,39 +53,35 @@ FL_BEGIN_DECLS
  *   fl_process_preload()
  *                     while the process has a single thread: for the fork server only
  *
- * Even so, some programs cannot be executed again (-ENOTSUP), such as set-uid programs, those that
- * run under Valgrind or where there is no /proc, and a thread that has left its PID namespace. The
- * log says why.
+ * Even so, a start fails with -ENOTSUP if this program cannot be executed again, for example
+ * because it is set-uid, or because there is no /proc. The log says why.
  *
  * The task in the new process
  *
  * The task must be registered here and in the new process, with the same name, version and sizes,
- * and from the same build. A library that dlopen() has loaded is unknown to the new process, except
- * with FL_PROCESS_FORK, or if fl_process_preload() has forked the fork server afterwards. The hooks
- * drop_arg and drop_result do not run.
+ * and from the same build. A library that dlopen() has loaded is unknown there, except with
+ * FL_PROCESS_FORK or fl_process_preload(). The hooks drop_arg and drop_result do not run.
  *
- * When the task returns, the process writes one line to standard error if the task has failed,
+ * When the task returns, the process writes a line to standard error if the task has failed,
  * flushes all stdio streams, and exits without the functions of atexit().
  *
  * What a new process inherits
  *
  * A new process has standard input, output and error and the descriptors of `fds`, but no others.
- * It blocks the signals that the calling thread blocks, except those of fl_signals_create(), and
- * ignores those that the caller's process ignores (docs/in-your-process.md, "Signals").
+ * docs/in-your-process.md ("Signals") says which signals it blocks and ignores.
  *
- * A program, and a process of FL_PROCESS_EXEC or FL_PROCESS_FORK, inherits all else that fork(2)
- * and execve(2) hand down. A process that the fork server forks has the rights of the calling
- * thread (such as users, namespaces and cgroup) and its settings (such as CPU affinity and resource
- * limits), all of which docs/decisions/fork-server-rights.md lists. Its directory is the caller's,
- * or / if that cannot be entered. Its environment is of the time when the fork server was made.
+ * A process that the fork server forks has the rights of the calling thread, such as its user and
+ * namespaces, and its settings, such as CPU affinity and resource limits
+ * (docs/decisions/fork-server-rights.md lists both). Its directory is the caller's, or / if that
+ * cannot be entered, and its environment is of the time when the fork server was made. Other
+ * processes inherit what fork(2) and execve(2) hand down.
  *
  * The fork server
  *
- * A process has one fork server. If the caller has other rights, or settings that the fork server
- * may not take on, a start replaces it by executing this program again. But it cannot be replaced
- * while a process executor has workers from it, or a handle of another of its processes is left:
- * then the start fails with -EPERM or -EACCES. So drop privileges before you create process
- * executors, or free these first. Programs and FL_PROCESS_EXEC use no fork server.
+ * A process has one fork server. If the caller has other rights, a start replaces it by executing
+ * this program again. But while a process executor has workers from it, or a handle of another of
+ * its processes is left, the start fails with -EPERM or -EACCES. So drop privileges before you
+ * create process executors, or free these first. Programs and FL_PROCESS_EXEC use no fork server.
  *
  * If the fork server dies, so do its daemons. Its other processes run on, but how they end is not
  * known.
@@ -96,25 +90,21 @@ FL_BEGIN_DECLS
  *
  * A process that was started with `daemon` is killed when the process that started it ends, even by
  * SIGKILL, or when the library is unloaded. Processes that the daemon has started live on, unless
- * it leads a group, which fl_process_free() and fl_process_stop() kill as a whole
- * (docs/decisions/daemon-death-pipe.md has exceptions).
+ * fl_process_free() or fl_process_stop() kills the whole `group`.
  *
  * The terminal
  *
- * A process shares the caller's process group, so it may read the terminal, and Ctrl-C reaches it
- * as well as the caller. A process that leads a group of its own (`group`) is in the background
- * instead: SIGTTIN stops it if it reads the terminal, and Ctrl-C does not reach it. So take SIGINT
- * yourself (fairlead/signals.h), and stop the process. A wait for a process that a signal has
- * stopped goes on; fl_process_stop() also ends such a process.
+ * A process shares the caller's process group, so it may read the terminal, and Ctrl-C reaches it.
+ * A process that leads a `group` of its own is in the background: SIGTTIN stops it if it reads the
+ * terminal, and Ctrl-C does not reach it, so take SIGINT yourself (fairlead/signals.h), and stop
+ * the process. A wait for a process that a signal has stopped goes on.
  *
  * Children
  *
  * Programs, and processes of FL_PROCESS_EXEC and FL_PROCESS_FORK, are children of this process, and
- * their end sends SIGCHLD. All other processes are children of the fork server, and RUSAGE_CHILDREN
- * lacks their CPU time. In a container see docs/guide/processes.md.
- *
- * Until its handle is freed, a process costs the caller one or two descriptors, one more for each
- * pipe, and up to two more for a daemon.
+ * their end sends SIGCHLD. All others are children of the fork server (docs/guide/processes.md says
+ * what follows in a container). Until its handle is freed, a process costs the caller up to three
+ * descriptors, and one for each pipe.
  */
 typedef struct fl_process fl_process;
 
@@ -183,9 +173,8 @@ typedef struct fl_process_status {
 FL_API void fl_process_main(int argc, char **argv);
 
 /*
- * Write FL_PROCESS_HOOK; at file scope. It calls fl_process_main() in a constructor, after the
- * FL_TASK constructors of the same program or library. Each copy of Fairlead needs a hook of its
- * own.
+ * Write FL_PROCESS_HOOK; at file scope. It calls fl_process_main() in a constructor. Each copy of
+ * Fairlead needs a hook of its own.
  *
  * Do not use it in a library that is loaded by dlopen(): a new process does not load that library,
  * so it would run the program's main().
@@ -205,8 +194,7 @@ FL_API void fl_process_main(int argc, char **argv);
  * and otherwise replaces it ("The fork server" in fairlead/process.h). It blocks the calling thread
  * until the fork server has answered.
  *
- * Returns:
- *   0           there is a fork server with the caller's rights
+ * Returns 0, or:
  *   -EDEADLK    the process has several threads (`watcher` does not count), or the caller is a
  *               fiber
  *   -EPERM      there is a fork server with other rights, which cannot be replaced
@@ -231,8 +219,7 @@ FL_API FL_MUST_CHECK int fl_process_preload(void);
  * The call blocks the calling context until the fork server or the new process has answered. While
  * it executes a program, or this program again, it blocks the calling thread, even in a fiber.
  *
- * Returns:
- *   0                the process was started
+ * Returns 0, or:
  *   -EINVAL          `config` is NULL, or invalid: see its members
  *   -EBADF           a descriptor is not open, or `in`, `out` or `err` is not one of its values
  *   -ENOENT          there is no such program or directory; the task is not registered, here or in
@@ -242,16 +229,15 @@ FL_API FL_MUST_CHECK int fl_process_preload(void);
  *                    fl_process_main(); or the task differs in the new process
  *   -EEXIST          two tasks have the name of `task`, here or in the new process
  *   -EDEADLK         FL_PROCESS_FORK in a process with several threads, or in a fiber
- *   -EPERM, -EACCES  the fork server has other rights than the caller, or may not take on the
- *                    caller's settings, and cannot be replaced
+ *   -EPERM, -EACCES  the fork server has other rights than the caller, or may not take on its
+ *                    settings, and cannot be replaced
  *   -ENOTSUP         see "Preparing the program" in fairlead/process.h; or a daemon, or the fork
  *                    server, would be the first process of a PID namespace
  *   -ETIMEDOUT       the fork server or the new process did not answer within 30 s
- *   -EOWNERDEAD      the fork server died, but a process that is not a daemon may have been
- *                    started; or, with the other methods, the new process ended before it answered
- *   -ENOSYS          pidfd_open() (Linux 5.3) is missing, or a sandbox forbids it or a call that
- *                    fl_process_preload() lists; or memfd_create() is, and the argument is above 16
- *                    KiB
+ *   -EOWNERDEAD      the fork server died, but the process may have been started, unless it is a
+ *                    daemon; or the new process ended before it answered
+ *   -ENOSYS          pidfd_open() (Linux 5.3) is missing, or a sandbox forbids a call that
+ *                    fl_process_preload() lists or, if the argument is above 16 KiB, memfd_create()
  *   -EFBIG           the argument is above 16 KiB, and above RLIMIT_FSIZE
  *   -ETXTBSY         the program's file is open for writing: try again, since a child that was just
  *                    forked may have it open
@@ -268,8 +254,7 @@ FL_API FL_MUST_CHECK int fl_process_start(fl_process **p, const fl_process_confi
  * Waits until the process has ended, and stores in `*status`, unless `status` is NULL, how it
  * ended. It blocks the calling context. You may join a process again.
  *
- * Returns:
- *   0            the process has ended, and `*status` says how
+ * Returns 0, or:
  *   -ETIMEDOUT, -ECANCELED
  *                the deadline passed, or the wait was cancelled; the process runs
  *   -EOWNERDEAD  the fork server died before the process ended, so its status is not known
@@ -294,8 +279,7 @@ FL_INLINE FL_MUST_CHECK int fl_process_try_join(fl_process *_p, fl_process_statu
 /*
  * Sends a signal to the process, and never to another process that got its number afterwards.
  *
- * Returns:
- *   0        the signal was sent
+ * Returns 0, or:
  *   -ESRCH   the process has ended
  *   -EINVAL  `signal` is not the number of a signal
  *   -EPERM   the process runs as another user, or a sandbox forbids pidfd_send_signal()
@@ -319,13 +303,12 @@ FL_INLINE FL_MUST_CHECK int fl_process_kill(fl_process *_p)
  * Stops the process, and joins it. The call sends SIGTERM, and SIGCONT in case the process is
  * stopped, and SIGKILL if the process still runs `grace` ns later. If the process leads a group,
  * the signals go to the whole group, and SIGKILL is sent in any case. Before Linux 6.9 do not stop
- * a group that may have ended, because another group may have got its number.
+ * a group that may have ended: another group may have its number.
  *
  * The call blocks the calling context, and a cancel does not end it. Meanwhile another fiber or
  * thread must read the pipes of the process, which could otherwise block in a write.
  *
- * Returns:
- *   0        the process has ended, and `*status` says how
+ * Returns 0, or:
  *   -EPERM   an error of fl_process_signal(); the process runs on
  *   -ENOSYS  the same; or an error of fl_process_join()
  *   -EOWNERDEAD, -ECHILD, -ENOMEM
@@ -335,12 +318,12 @@ FL_API FL_MUST_CHECK int fl_process_stop(fl_process *p, fl_duration grace, fl_pr
 
 /*
  * Returns the handle's end of a pipe of the process: of its standard input (`stream` is 0), output
- * (1) or error (2). The handle owns the descriptor, which is blocking and close-on-exec. Use it by
+ * (1) or error (2). The handle owns the descriptor, which is blocking and close-on-exec, for
  * fl_fd_read_some() and fl_fd_write_some() (fairlead/fd.h).
  *
  * Returns:
  *   >= 0    the descriptor
- *   -EBADF  the stream is not a pipe, or the pipe was closed or taken
+ *   -EBADF  there is no such pipe, or it was closed or taken
  */
 FL_API int fl_process_pipe(const fl_process *p, int stream);
 
@@ -350,7 +333,7 @@ FL_API int fl_process_pipe(const fl_process *p, int stream);
  */
 FL_API int fl_process_take_pipe(fl_process *p, int stream);
 
-/* Returns whether the process runs: true as long as fl_process_try_join() returns -EAGAIN. */
+/* Returns whether the process runs. */
 FL_API bool fl_process_is_alive(const fl_process *p);
 
 /* Returns the process id. */
@@ -400,10 +383,7 @@ FL_API unsigned fl_process_fd_count(void);
  */
 FL_API int fl_process_fd(unsigned i);
 
-/*
- * FL_ON_PROCESS(p) is an object for FL_WAIT_ANY(). It is ready when the process has ended, so that
- * fl_process_try_join() does not return -EAGAIN.
- */
+/* FL_ON_PROCESS(p) is an object for FL_WAIT_ANY(), ready when the process has ended. */
 #define FL_ON_PROCESS(p) FL__ON(fl__on_process, (p))
 FL_API extern const fl_on_type fl__on_process;
 

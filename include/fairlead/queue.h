@@ -108,8 +108,7 @@ typedef struct fl_queue_config {
 
 /*
  * Creates a queue of items of `item_size` bytes, and stores it in `*q`. Without a config it is a
- * FIFO queue of at most 1,024 items. Returns:
- *   0           `*q` is the new queue
+ * FIFO queue of at most 1,024 items. Returns 0, or:
  *   -ENOMEM     out of memory
  *   -EINVAL     `item_size` is 0; `order` or `when_full` is unknown; `compare` is set without
  *               FL_PRIORITY, or missing; or the order, the capacity and FL_OVERWRITE do not go
@@ -127,8 +126,7 @@ FL_API void fl_queue_free(fl_queue *q);
 
 /*
  * Puts a copy of `*item` into `q`. fl_queue_put() and fl_queue_put_until() block the calling
- * context while `q` is full. Returns:
- *   0           `q` has taken the item
+ * context while `q` is full. Returns 0, or:
  *   -EAGAIN     `q` is full
  *   -ECANCELED  the wait was cancelled
  *   -ETIMEDOUT  the deadline passed
@@ -147,8 +145,7 @@ FL_API FL_MUST_CHECK int fl_queue_put_until(fl_queue *q, const void *item, fl_ti
  *             work(&job);
  *     return rc == -EPIPE ? 0 : rc;           // closed and drained: no more work
  *
- * Returns:
- *   0           `*item` is the item
+ * Returns 0, or:
  *   -EAGAIN     `q` is empty
  *   -ECANCELED  the wait was cancelled
  *   -ETIMEDOUT  the deadline passed
@@ -201,8 +198,7 @@ FL_API FL_MUST_CHECK int fl_queue_try_task_done(fl_queue *q);
 
 /*
  * Waits until all items that were put into `q` are done (fl_queue_task_done()). Both functions
- * block the calling context. Returns:
- *   0           all items are done
+ * block the calling context. Returns 0, or:
  *   -ECANCELED  the wait was cancelled
  *   -ETIMEDOUT  the deadline passed
  */

@@ -59,8 +59,7 @@ typedef struct fl_shm_queue_config {
 /*
  * Makes a queue in `region`, and a handle of it, which must be freed before the handle of the
  * region. `config` is required. The call waits for the region's allocator, as fl_shm_block_alloc()
- * does. Returns:
- *   0           the queue and the handle were made
+ * does. Returns 0, or:
  *   -EINVAL     the config has neither an item size nor frame bytes, or both; or a capacity and
  *               frame bytes
  *   -EOVERFLOW  the config has too many items or bytes
@@ -72,8 +71,7 @@ typedef struct fl_shm_queue_config {
 FL_API FL_MUST_CHECK int fl_shm_queue_create(fl_shm_queue **q, fl_shm *region, const fl_shm_queue_config *config);
 
 /*
- * Makes a handle of the queue at `offset` in `region`. Returns:
- *   0                 the handle was made
+ * Makes a handle of the queue at `offset` in `region`. Returns 0, or:
  *   -EBADMSG          there is no queue at `offset`, or its creation has not finished
  *   -EPROTONOSUPPORT  another version of the library has made the queue
  *   -EROFS            the region is read-only in this process
@@ -95,8 +93,7 @@ FL_API void fl_shm_queue_destroy(fl_shm_queue *q);
 
 /*
  * Puts a copy of `*item` behind the last item. fl_shm_queue_put() and fl_shm_queue_put_until()
- * block the calling context while the queue is full. Returns:
- *   0           the item was put
+ * block the calling context while the queue is full. Returns 0, or:
  *   -EAGAIN     the queue is full
  *   -EPIPE      the queue is closed
  *   -ETIMEDOUT  the deadline passed; or, in a try, another process is stopped ("Deaths and stopped
@@ -113,8 +110,7 @@ FL_API FL_MUST_CHECK int fl_shm_queue_put_until(fl_shm_queue *q, const void *ite
 /*
  * Gets the oldest item, and stores it in `*item`, which an error leaves unchanged.
  * fl_shm_queue_get() and fl_shm_queue_get_until() block the calling context while the queue is
- * empty. Returns:
- *   0        an item was got
+ * empty. Returns 0, or:
  *   -EAGAIN  the queue is empty
  *   -EPIPE   the queue is closed and empty
  *   other    an error of fl_shm_queue_put()
@@ -139,8 +135,7 @@ FL_API FL_MUST_CHECK int fl_shm_queue_get_many_until(fl_shm_queue *q, void *item
 
 /*
  * Puts a frame of `size` bytes, which may be 0. Both functions block the calling context while the
- * queue lacks space for the frame and 4 bytes more. Returns:
- *   0          the frame was put
+ * queue lacks space for the frame and 4 bytes more. Returns 0, or:
  *   -EMSGSIZE  the frame does not fit into an empty queue
  *   -EPIPE     the queue is closed
  *   -EINVAL    a queue of items
@@ -156,8 +151,7 @@ FL_INLINE FL_MUST_CHECK int fl_shm_queue_put_frame(fl_shm_queue *_q, const void 
 
 /*
  * Gets the oldest frame into `buffer`, which has `room` bytes, and stores the frame's size in
- * `*size`. Both functions block the calling context while the queue is empty. Returns:
- *   0          a frame was got
+ * `*size`. Both functions block the calling context while the queue is empty. Returns 0, or:
  *   -EMSGSIZE  the frame is larger than `room`. `*size` is its size, and the frame stays in the
  *              queue
  *   -EPIPE     the queue is closed and empty
@@ -174,8 +168,7 @@ FL_INLINE FL_MUST_CHECK int fl_shm_queue_get_frame(fl_shm_queue *_q, void *_buff
 
 /*
  * Closes the queue: later puts and puts that wait fail with -EPIPE, but the contents can still be
- * got. The call waits for operations in progress, and may be repeated. Returns:
- *   0           the queue is closed
+ * got. The call waits for operations in progress, and may be repeated. Returns 0, or:
  *   -ETIMEDOUT  a stopped process has blocked the call for ten seconds
  *   -EBADMSG    damaged memory
  */
@@ -197,8 +190,8 @@ FL_API FL_MUST_CHECK int fl_shm_queue_task_done(fl_shm_queue *q);
 
 /*
  * Waits until fl_shm_queue_task_done() was called once for each item that was put. Both functions
- * block the calling context. At most 2^32 - 1 items may be put and not done at one time. Returns:
- *   0  all items are done
+ * block the calling context. At most 2^32 - 1 items may be put and not done at one time. Returns 0,
+ * or:
  *   -ETIMEDOUT, -ECANCELED, -EBADMSG
  *      an error of fl_shm_queue_put()
  */

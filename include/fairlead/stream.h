@@ -30,9 +30,9 @@ FL_BEGIN_DECLS
  *
  * Loop and fibers
  *
- * A stream belongs to the loop on which it was created, and must be freed before that loop. Only
- * the loop's thread may call its functions, and only fibers may call those that block. One fiber
- * may read while another one writes, but no two fibers may read, or write, at the same time.
+ * A stream belongs to the loop on which it was created, and must be freed before it. Only the
+ * loop's thread may call its functions, and only fibers those that block. One fiber may read while
+ * another writes, but no two may read, or write, at the same time.
  *
  * Results
  *
@@ -48,10 +48,9 @@ FL_BEGIN_DECLS
  *   -EINVAL        the caller may not make this call (see "Loop and fibers"), or a size is above
  *                  PTRDIFF_MAX
  *
- * A read that fails consumes nothing, so the next read gets what has come. A write that fails may
- * have written fl_stream_written() bytes. After -ECONNRESET, -ECONNABORTED or an error of the
- * network the connection stays broken: later writes return the same error, and so do reads, once
- * they have returned the bytes that had come. Reads after the end of the stream still return 0.
+ * A read that fails consumes nothing. A write that fails may have written fl_stream_written()
+ * bytes. After -ECONNRESET, -ECONNABORTED or an error of the network, later writes return the same
+ * error, and so do reads, once they have returned the bytes that had come.
  */
 typedef struct fl_stream fl_stream;
 
@@ -61,8 +60,7 @@ typedef struct fl_stream fl_stream;
 
 /*
  * Creates a stream of the descriptor `fd` on the loop that the calling thread runs. The stream owns
- * `fd`; after an error you still own it. Returns:
- *   0                   the stream was created
+ * `fd`; after an error you still own it. Returns 0, or:
  *   -EBADF              `fd` is not open
  *   -EPERM              `fd` is a regular file, a directory, or a device such as /dev/null: use
  *                       fl_blocking_call()
@@ -71,14 +69,13 @@ typedef struct fl_stream fl_stream;
  *   -ENOMEM, -ENOSPC, -ENOTSUP
  *                       see "Codes" in fairlead/defs.h
  *
- * The call makes `fd` close-on-exec, unless it is 0, 1 or 2, and sets TCP_NODELAY for TCP. A
- * blocking `fd` usually stays blocking, because other processes may use it.
+ * The call makes `fd` close-on-exec, unless it is 0, 1 or 2, and sets TCP_NODELAY. A blocking `fd`
+ * usually stays blocking.
  */
 FL_API FL_MUST_CHECK int fl_stream_from_fd(fl_stream **s, int fd);
 
 /*
- * Creates two connected streams on the loop that the calling thread runs. Returns:
- *   0  the streams are in `ends`
+ * Creates two connected streams on the loop that the calling thread runs. Returns 0, or:
  *   -ENOMEM, -EMFILE, -ENFILE, -ENOSPC, -ENOTSUP
  *      see "Codes" in fairlead/defs.h
  */
@@ -86,9 +83,9 @@ FL_API FL_MUST_CHECK int fl_stream_pair(fl_stream *ends[2]);
 
 /*
  * Closes and frees the stream, without waiting. The system still sends the bytes that were written.
- * Therefore, if the peer of a TCP connection is still sending, the library closes the connection in
- * the background, at the end of the peer's side or after 5 s. After a call of fl_stream_fd() it
- * closes at once: read such a stream to its end first.
+ * To protect them, a TCP connection whose peer is still sending is closed in the background, when
+ * the peer ends its side or after 5 s. However, after fl_stream_fd() the call closes at once, so
+ * read such a stream to its end first.
  *
  * Panics while a fiber reads or writes.
  */
@@ -96,9 +93,8 @@ FL_API void fl_stream_free(fl_stream *s);
 
 /*
  * Ends the stream in both directions at once. Reads and writes, also those in progress, return
- * -ECONNABORTED, and bytes that nobody has read are dropped. The peer of a socket reads the bytes
- * that were written, then the end. The peer of a pipe or a device notices nothing until the stream
- * is freed.
+ * -ECONNABORTED, and bytes that nobody has read are dropped. The peer of a socket reads what was
+ * written, then the end; that of a pipe or device notices nothing until the stream is freed.
  */
 FL_API void fl_stream_abort(fl_stream *s);
 
@@ -140,9 +136,9 @@ FL_INLINE FL_MUST_CHECK ssize_t fl_stream_read_exactly(fl_stream *_s, void *_buf
 }
 
 /*
- * Reads up to and including the first `delimiter`, which is `delimiter_size` bytes, or to the end
- * of the stream. Blocks the calling fiber. Returns:
- *   > 0        the number of bytes. They end with the delimiter, except at the end of the stream
+ * Reads up to and including the first `delimiter`, or to the end of the stream. Blocks the calling
+ * fiber. Returns:
+ *   > 0        the number of bytes, which end with the delimiter, except at the end of the stream
  *   0          the end of the stream
  *   -EMSGSIZE  the next `size` bytes, or FL_STREAM_LIMIT bytes, have no delimiter
  *   -EINVAL    `size` or `delimiter_size` is 0
@@ -183,8 +179,8 @@ FL_INLINE FL_MUST_CHECK ssize_t fl_stream_read_line(fl_stream *_s, char *_line, 
 }
 
 /*
- * Returns how many bytes the last read has left in the caller's buffer, because it returned -ENOMEM
- * and there was no memory to keep them in the stream.
+ * Returns how many bytes a read that returned -ENOMEM has left in the caller's buffer, because
+ * there was no memory to keep them in the stream; otherwise 0.
  */
 FL_API size_t fl_stream_got(const fl_stream *s);
 
@@ -224,9 +220,8 @@ FL_INLINE FL_MUST_CHECK int fl_stream_writev(fl_stream *_s, const struct iovec *
 }
 
 /*
- * Writes 1 or more bytes, and sends `n` descriptors with them, over a Unix socket. The receiver
- * gets duplicates of the descriptors with the first byte; you keep yours. Blocks the calling fiber
- * while the system has no space. Returns:
+ * Writes 1 or more bytes, and sends duplicates of `n` descriptors with the first byte, over a Unix
+ * socket. Blocks the calling fiber while the system has no space. Returns:
  *   0              the system has the bytes and the descriptors
  *   -EINVAL        `size` is 0, `n` is above FL_STREAM_FDS_MAX, or a descriptor is of a kind that
  *                  cannot be sent
@@ -272,14 +267,13 @@ FL_INLINE FL_MUST_CHECK ssize_t fl_stream_receive_fds(fl_stream *_s, void *_buff
 
 /*
  * Returns how many bytes the last write has passed to the system, even if it has failed or is still
- * going on. A call that was refused at once, for example with -EBUSY, does not count.
+ * going on.
  */
 FL_API size_t fl_stream_written(const fl_stream *s);
 
 /*
  * Ends the writing side: the peer reads the bytes that were written, then the end. Reads still
- * work. Returns:
- *   0         the writing side is ended
+ * work. Returns 0, or:
  *   -EBUSY    a fiber writes
  *   -EPIPE    the connection is gone already
  *   -ENOTSUP  the stream is a terminal, device or FIFO that is also open for reading
@@ -289,17 +283,14 @@ FL_API size_t fl_stream_written(const fl_stream *s);
 FL_API FL_MUST_CHECK int fl_stream_close_write(fl_stream *s);
 
 /*
- * Returns the descriptor of the stream, which the stream still owns; or -1 if
- * fl_stream_close_write() has closed a pipe. Afterwards fl_stream_free() closes the descriptor at
- * once.
+ * Returns the descriptor, which the stream still owns, or -1 if fl_stream_close_write() has closed
+ * a pipe. Afterwards fl_stream_free() closes it at once.
  */
 FL_API int fl_stream_fd(fl_stream *s);
 
 /*
  * Stores the peer's address in `*a`. Its `size` is 0 if the peer has no name, or the stream is not
- * a socket. Returns:
- *   0          the address was stored
- *   -ENOTCONN  the connection is gone
+ * a socket. Returns 0, or -ENOTCONN if the connection is gone.
  */
 FL_API FL_MUST_CHECK int fl_stream_peer_address(const fl_stream *s, fl_address *a);
 
@@ -318,16 +309,15 @@ typedef struct fl_peer_credentials {
 } fl_peer_credentials;
 
 /*
- * Stores the credentials of the process that made the other side of a Unix socket, as they were
- * when it called connect(), listen() or socketpair(). Returns:
- *   0         the credentials were stored
- *   -ENOTSUP  the stream is not a Unix socket
+ * Stores the credentials of the process that made the other side of a Unix socket, of the time of
+ * its connect(), listen() or socketpair(). Returns 0, or -ENOTSUP if the stream is not a Unix
+ * socket.
  */
 FL_API FL_MUST_CHECK int fl_stream_peer_credentials(const fl_stream *s, fl_peer_credentials *peer);
 
 /*
  * Makes a pidfd of the process that fl_stream_peer_credentials() names, which becomes readable when
- * the process ends (fl_fd_wait()). It is close-on-exec, and you close it. Returns:
+ * the process ends. It is close-on-exec, and you close it. Returns:
  *   >= 0              the descriptor
  *   -ENOTSUP          the stream is not a Unix socket, or the system is older than Linux 6.5
  *   -ESRCH            before Linux 6.16: the process has ended and was reaped
