@@ -21,7 +21,7 @@ FL_BEGIN_DECLS
  *     }
  *
  * A datagram, which may be empty, is sent and received whole or not at all. UDP may lose, duplicate
- * or reorder datagrams. A sender to a Unix socket waits while the receiver has no space.
+ * or reorder datagrams.
  *
  * Loop and fibers
  *
@@ -36,8 +36,7 @@ FL_BEGIN_DECLS
  *   -ETIMEDOUT, -ECANCELED, -ENOMEM, -EFAULT
  *            see "Codes" in fairlead/defs.h
  *
- * Except for -EPIPE, an error concerns one call only, which has sent or received nothing, or only a
- * part of a datagram (-EMSGSIZE of a receive).
+ * Except for -EPIPE, an error concerns one call only.
  */
 typedef struct fl_datagram fl_datagram;
 
@@ -68,8 +67,8 @@ typedef struct fl_datagram_config {
 /*
  * Opens a UDP socket at an address of this machine, and stores it in `*d`. `host` and `port` mean
  * the same as for fl_listener_open_tcp() (fairlead/net.h); a client passes NULL and 0. The lookup
- * of a name blocks the calling fiber. To receive from a multicast group, call setsockopt() with
- * MCAST_JOIN_GROUP or MCAST_JOIN_SOURCE_GROUP on fl_datagram_fd(). Returns 0, or:
+ * of a name blocks the calling fiber. To join a multicast group, call setsockopt() with
+ * MCAST_JOIN_GROUP on fl_datagram_fd(). Returns 0, or:
  *   -EADDRINUSE  the port is in use
  *   -ENODEV      the config names an interface that does not exist
  *   other        an error of fl_listener_open_tcp()
@@ -79,9 +78,9 @@ FL_API FL_MUST_CHECK int fl_datagram_open_udp(fl_datagram **d, const char *host,
 
 /*
  * Opens a Unix datagram socket at a path, or at an abstract name, which begins with '@', and stores
- * it in `*d`. With `path` NULL the system chooses an abstract name, by which others can answer. The
- * file is made, replaced and removed as by fl_listener_open_unix() (fairlead/net.h). Any user can
- * send to an abstract name. Returns 0, or:
+ * it in `*d`. With `path` NULL the system chooses an abstract name, by which others can answer. Any
+ * user can send to an abstract name. The file is made, replaced and removed as by
+ * fl_listener_open_unix() (fairlead/net.h). Returns 0, or:
  *   -EADDRINUSE  a socket is open there, or a process is just opening the path
  *   other        an error of fl_listener_open_unix()
  */
@@ -111,8 +110,8 @@ FL_API void fl_datagram_close(fl_datagram *d);
 
 /*
  * Connects the socket to a peer, or to another peer: sends without an address go to the peer, and
- * only its datagrams are received, except those that arrived before. A UDP peer need not exist. The
- * call does not wait. Returns 0, or:
+ * only its datagrams are received, except those that arrived before. The call does not wait, and a
+ * UDP peer need not exist. Returns 0, or:
  *   -EPIPE         `d` is closed
  *   -EINVAL        the caller does not run the socket's loop
  *   -EAFNOSUPPORT  `peer` is not an address for this kind of socket
@@ -124,7 +123,7 @@ FL_API void fl_datagram_close(fl_datagram *d);
  *   -EPERM         Unix: the socket there is connected to another peer
  *   -ENETUNREACH, -EHOSTUNREACH
  *                  there is no route to the peer
- *   -EADDRINUSE    a change between IPv4 and IPv6 has lost the port that the system had chosen
+ *   -EADDRINUSE    the port that the system had chosen was lost in a change between IPv4 and IPv6
  *   other          an error of the system
  */
 FL_API FL_MUST_CHECK int fl_datagram_connect(fl_datagram *d, const fl_address *peer);
@@ -133,8 +132,8 @@ FL_API FL_MUST_CHECK int fl_datagram_connect(fl_datagram *d, const fl_address *p
  * Ends the connection, if there is one. The socket keeps its address. Returns 0, or:
  *   -EPIPE       `d` is closed
  *   -EINVAL      the caller does not run the socket's loop
- *   -EADDRINUSE  another socket has taken the port that the system had chosen. The next send makes
- *                the system choose another port
+ *   -EADDRINUSE  another socket has taken the port that the system had chosen; the next send
+ *                chooses another
  */
 FL_API FL_MUST_CHECK int fl_datagram_disconnect(fl_datagram *d);
 
@@ -142,15 +141,15 @@ FL_API FL_MUST_CHECK int fl_datagram_disconnect(fl_datagram *d);
  * Sends a datagram of `size` bytes, which may be 0, to an address or, if `to` is NULL, to the
  * connected peer. Blocks the calling fiber while the system, or a Unix receiver, has no space.
  * Returns:
- *   0              the system has the datagram. UDP may still lose it
+ *   0              the system has the datagram
  *   -ENOTCONN      no address is given, and the socket is not connected
  *   -EMSGSIZE      the datagram is larger than the protocol, the send buffer or the path allows
  *   -EAFNOSUPPORT, -EACCES, -ENOENT, -EPROTOTYPE
  *                  the address cannot be used: see fl_datagram_connect()
- *   -ECONNREFUSED  Unix: no socket is open there. UDP: the peer had no socket for an earlier
- *                  datagram (ICMP), and this datagram was not sent
+ *   -ECONNREFUSED  Unix: no socket is open there. UDP: there was none for an earlier datagram
+ *                  (ICMP), and this datagram was not sent
  *   -ENETUNREACH, -EHOSTUNREACH
- *                  there is no route to the peer; or ICMP has reported this for an earlier datagram
+ *                  there is no route to the peer, or was none for an earlier datagram (ICMP)
  *   -EPERM         Unix: the socket there is connected to another peer. UDP: a packet filter
  *                  forbids the datagram
  *   -ENOMEM        out of memory; or the queue of the network interface is full, and the datagram
@@ -176,12 +175,10 @@ FL_INLINE FL_MUST_CHECK int fl_datagram_try_send_to(fl_datagram *_d, const void 
  * Receives a datagram into `buffer`, and stores its sender in `from`, which may be NULL. Blocks the
  * calling fiber while no datagram is available. Returns:
  *   >= 0       the size of the datagram; 0 for an empty one
- *   -EMSGSIZE  the datagram is larger than `size`. The buffer has its first `size` bytes, and the
- *              rest is lost. `from` is stored
+ *   -EMSGSIZE  the datagram is larger than `size`, and its rest is lost
  *   -ECONNREFUSED, -EHOSTUNREACH, -ENETUNREACH, or another error of the network
- *              ICMP has reported that a datagram of this socket did not arrive. It was sent to the
- *              connected peer or, with `peer_errors` of the config, to any peer, whose address is
- *              stored in `from`
+ *              a datagram to the connected peer did not arrive (ICMP) or, with `peer_errors` of the
+ *              config, a datagram to the peer `from`
  *   other      see "Results" in fairlead/datagram.h
  */
 FL_API FL_MUST_CHECK ssize_t fl_datagram_receive_until(fl_datagram *d, void *buffer, size_t size, fl_address *from,
@@ -213,8 +210,8 @@ typedef struct fl_datagram_message {
 /*
  * Sends `n` datagrams in order, and stores in `*sent`, which may be NULL, how many were sent.
  * Blocks the calling fiber while the system, or a Unix receiver, has no space. Returns 0, or:
- *   other  a result of fl_datagram_send_to() for the first datagram that was not sent; those behind
- *          it were not sent either
+ *   other  a result of fl_datagram_send_to() for the first datagram that was not sent; nor were
+ *          those behind it
  */
 FL_API FL_MUST_CHECK int fl_datagram_send_many_until(fl_datagram *d, const fl_datagram_message *list, unsigned n,
                                                      unsigned *sent, fl_time deadline, fl_cancel_token *cancel);
@@ -233,9 +230,8 @@ FL_INLINE FL_MUST_CHECK int fl_datagram_try_send_many(fl_datagram *_d, const fl_
 
 /*
  * Receives the datagrams that are available, at most `n` and at most FL_DATAGRAM_MANY. Blocks the
- * calling fiber while there are none. The call sets `received`, `lost` and `address` of each. If a
- * datagram does not fit, `lost` is the number of bytes that it has lost, or 1 if the system does
- * not say. Returns:
+ * calling fiber while there are none. The call sets `received`, `lost` and `address` of each. If
+ * the system does not say how many bytes were lost, `lost` is 1. Returns:
  *   > 0      the number of datagrams
  *   -EINVAL  `n` is 0
  *   other    an error of fl_datagram_receive(), whose `from` is the address of list[0]
@@ -254,7 +250,7 @@ FL_INLINE FL_MUST_CHECK int fl_datagram_try_receive_many(fl_datagram *_d, fl_dat
 	return fl_datagram_receive_many_until(_d, _list, _n, FL__TRY, NULL);
 }
 
-/* Returns the UDP port; 0 for a Unix socket, and for a socket that is closed or not bound. */
+/* Returns the UDP port, or 0 if there is none. */
 FL_API uint16_t fl_datagram_port(const fl_datagram *d);
 
 /*
@@ -270,8 +266,8 @@ FL_API FL_MUST_CHECK int fl_datagram_local_address(const fl_datagram *d, fl_addr
 FL_API FL_MUST_CHECK int fl_datagram_peer_address(const fl_datagram *d, fl_address *a);
 
 /*
- * Returns the descriptor of the socket, which the socket owns, or -1 if it is closed. Use it for
- * setsockopt() and similar calls, but not for connect().
+ * Returns the descriptor of the socket, which the socket owns, or -1 if it is closed. Do not call
+ * connect() with it.
  */
 FL_API int fl_datagram_fd(const fl_datagram *d);
 

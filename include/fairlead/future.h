@@ -59,8 +59,8 @@ FL_INLINE FL_MUST_CHECK int fl_future_wait(fl_future *_f)
 FL_API FL_MUST_CHECK int fl_future_try_wait(fl_future *f);
 
 /*
- * Waits until the task has ended, and copies its result of `size` bytes to `*result`. If `size` is
- * 0, `result` may be NULL. Blocks the calling context, except fl_future_try_get().
+ * Waits until the task has ended, and copies its result of `size` bytes to `*result`. Blocks the
+ * calling context, except fl_future_try_get().
  *
  *     rc = fl_future_get(f, &n, sizeof n);            // typed: count_primes_get(f, &n)
  *     if (rc == FL_ETASK)
@@ -68,8 +68,8 @@ FL_API FL_MUST_CHECK int fl_future_try_wait(fl_future *f);
  *
  * Returns:
  *   0         the task has succeeded, and `*result` is its result
- *   FL_ETASK  the task has failed or was cancelled: see fl_future_error(). `*result` is unchanged,
- *             unless the task has kept its result (fl_task_keep_result())
+ *   FL_ETASK  the task has failed or was cancelled. `*result` is unchanged, unless the task has
+ *             called fl_task_keep_result()
  *   -EAGAIN   only fl_future_try_get(): the task has not ended
  *   -ETIMEDOUT, -ECANCELED
  *             the deadline passed, or the wait was cancelled; the task goes on
@@ -92,9 +92,8 @@ FL_INLINE FL_MUST_CHECK int fl_future_try_get(fl_future *_f, void *_result, size
 FL_API fl_task_state fl_future_state(const fl_future *f);
 
 /*
- * Returns the result inside the future, which is valid until `f` is freed. NULL means that there is
- * no result: the task has not ended, was cancelled, has failed without keeping its result, or its
- * type has none.
+ * Returns the result inside the future, which is valid until `f` is freed; NULL if the task has not
+ * ended, was cancelled, has failed without keeping its result, or has none.
  */
 FL_API const void *fl_future_result(const fl_future *f);
 
@@ -110,8 +109,7 @@ FL_API const void *fl_future_result(const fl_future *f);
 FL_API int fl_future_error(const fl_future *f);
 
 /*
- * Returns the message of a task that has failed or was cancelled, otherwise "". It is shorter than
- * FL_MESSAGE_MAX bytes, and lasts as long as `f`.
+ * Returns the message of a task that has failed or was cancelled, or "". It lasts as long as `f`.
  */
 FL_API const char *fl_future_message(const fl_future *f);
 #define FL_MESSAGE_MAX 256
@@ -137,9 +135,9 @@ typedef void fl_future_callback(fl_future *f, void *arg);
 
 /*
  * Makes the thread that ends or cancels the task call `callback(f, arg)`, or this call itself, if
- * the task has ended already. Callbacks are called in the order of registration, and a wait for the
- * task may return before they have returned. A callback may free references to `f`, but must not
- * block for long, or wait for the end of the task's executor. Returns 0 or -ENOMEM.
+ * the task has ended already. Callbacks run in the order of registration, and a wait for the task
+ * may return before them. A callback may free references to `f`, but must not block for long, or
+ * wait for the end of the task's executor. Returns 0 or -ENOMEM.
  */
 FL_API FL_MUST_CHECK int fl_future_on_end(fl_future *f, fl_future_callback *callback, void *arg);
 
@@ -151,7 +149,7 @@ FL__SCOPED(fl_future, fl_future_free)
 
 /*
  * Chains a task of `type` to `f`. When `f` has succeeded, the task is submitted to `e`, with the
- * result of `f` as its argument. Stores the task's future in `*next`, unless `next` is NULL.
+ * result of `f` as its argument. Stores its future in `*next`, unless `next` is NULL.
  *
  *     rc = fetch_submit(pool, url, &page);                    // check; its result is a struct page
  *     rc = fl_future_then(page, cpus, &parse, &tree);         // check; parse takes a struct page
@@ -159,12 +157,12 @@ FL__SCOPED(fl_future, fl_future_free)
  *     rc = parse_get(tree, &result);
  *
  * If `f` fails or is cancelled, so does `*next`, with the same error and message. If the submit is
- * refused, `*next` fails with its error, such as -EPIPE if `e` is closed or freed by then. A cancel
- * of `*next` leaves `f` alone; to stop both, cancel `f`.
+ * refused, `*next` fails with its error, such as -EPIPE if `e` is closed or freed by then. To stop
+ * both, cancel `f`: a cancel of `*next` leaves `f` alone.
  *
  * The thread that ends `f` submits the task, or this call does, if `f` has ended already. `*next`
- * holds a reference to `f`, so the result of `f` is dropped later; the `drop_arg` of `type` does
- * not run. Returns 0, or:
+ * holds a reference to `f`, so the result of `f` is dropped later; `drop_arg` does not run. Returns
+ * 0, or:
  *   -EINVAL  the type's argument does not have the size of the result of `f`, or only one of them
  *            is an fl_bytes
  *   -ENOMEM  out of memory
@@ -183,13 +181,12 @@ FL_API FL_MUST_CHECK int fl_future_then(fl_future *f, struct fl_executor *e, con
  *     rc = reply_promise_get(f, &reply);                    // the consumer
  *
  * fl_future_cancel() cancels the future until the promise was set, failed, freed or started.
- * Callbacks of the future run within the call that ends it.
  */
 typedef struct fl_promise fl_promise;
 
 /*
- * Creates a promise and its future, for results of `size` bytes, aligned as by malloc(). A free of
- * the future calls drop(result) if there is a result; `drop` may be NULL. Returns:
+ * Creates a promise and its future, for results of `size` bytes. The free of the future calls
+ * drop(result) if there is a result; `drop` may be NULL. Returns:
  *   0        `*p` is the promise and `*f` the future; each must be freed
  *   -ENOMEM  out of memory
  *   -E2BIG   `size` is above FL_TASK_SIZE_MAX
@@ -199,18 +196,17 @@ FL_API FL_MUST_CHECK int fl_promise_create(fl_promise **p, size_t size, void (*d
 
 /*
  * Makes the future running, so that a cancel no longer ends it, but only cancels the promise's
- * token. The call is optional. Returns 0; or -ECANCELED if the future was cancelled before; or
- * -EALREADY if the promise was started, set or failed before.
+ * token. Returns 0; -ECANCELED if the future was cancelled before; or -EALREADY if the promise was
+ * started, set or failed before.
  */
 FL_API FL_MUST_CHECK int fl_promise_start(fl_promise *p);
 
 /*
- * Ends the future. fl_promise_set() gives it a copy of `*value` as its result; `value` may be NULL
- * if the promise's size is 0. fl_promise_fail() makes it fail, with the error `error` (0 becomes
- * -EINVAL) and a printf() message. After fl_promise_fail_with() it has failed, but keeps a result
- * (fl_task_keep_result()). Returns 0, or:
+ * Ends the future. fl_promise_set() gives it a copy of `*value` as its result. fl_promise_fail()
+ * makes it fail, with the error `error` (0 becomes -EINVAL) and a printf() message. After
+ * fl_promise_fail_with() it has failed, but has a result, too. Returns 0, or:
  *   -ECANCELED  the future was cancelled before
- *   -EALREADY   the promise was set or failed before; the first result stays
+ *   -EALREADY   the promise was set or failed before
  */
 FL_API FL_MUST_CHECK int fl_promise_set(fl_promise *p, const void *value);
 FL_API FL_MUST_CHECK int fl_promise_fail(fl_promise *p, int error, const char *message, ...) FL_PRINTF(3, 4);
@@ -219,7 +215,7 @@ FL_API FL_MUST_CHECK int fl_promise_fail_with(fl_promise *p, const void *value, 
 
 /*
  * Returns the promise's token, which is cancelled when the future is cancelled or asked to stop. It
- * is valid until the promise is freed.
+ * lasts as long as the promise.
  */
 FL_API fl_cancel_token *fl_promise_token(fl_promise *p);
 
@@ -232,8 +228,7 @@ FL_API void fl_promise_free(fl_promise *p);
 FL__SCOPED(fl_promise, fl_promise_free)
 
 /*
- * An iteration over futures in the order in which they end. You may stop at any point; it cancels
- * nothing. Only one context at a time may use it.
+ * An iteration over futures in the order in which they end. Only one context at a time may use it.
  *
  *     rc = fl_as_completed_create(&done, f, n);          // check
  *     while ((rc = fl_as_completed_next_until(done, &i, deadline, NULL)) == 0)

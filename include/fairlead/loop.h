@@ -27,13 +27,11 @@ FL_BEGIN_DECLS
  *     }
  *
  * A thread runs one loop at a time, and a loop always runs on the thread that ran it first. Only
- * that thread may call the functions that take a loop, unless their comment says otherwise.
- * Functions that need a running loop, or a fiber as their caller, otherwise return -ENOTSUP, and
- * the log says what is missing.
+ * that thread may call the functions that take a loop, unless their comment says otherwise. After
+ * -ENOTSUP the log says if a running loop or a fiber was missing.
  *
- * The callbacks of a loop, for posts, timers and watches, run on the loop's thread, outside of
- * fibers, and may start fibers. They should not wait, because other callbacks are called only after
- * they have returned.
+ * The callbacks of a loop, for posts, timers and watches, run on its thread, outside of fibers, and
+ * may start fibers. They should not wait, because that delays all other callbacks.
  */
 typedef struct fl_loop fl_loop;
 
@@ -48,8 +46,8 @@ typedef struct fl_loop_config {
  * of `function`. Blocks the calling thread.
  *
  * When `function` has returned, the call cancels the fibers that are left, and waits for them and
- * for the functions of fl_blocking_call(). Panics if a fiber of the loop was neither joined, freed
- * nor detached, or if a cancel token that was made in a fiber was not destroyed.
+ * for the functions of fl_blocking_call(). Panics if a fiber was neither joined, freed nor
+ * detached, or if a cancel token that was made in a fiber was not destroyed.
  *
  * Returns the result of `function`; or, if `function` was not called:
  *   -EALREADY  the caller is a fiber or a callback of a loop
@@ -75,10 +73,10 @@ FL_API FL_MUST_CHECK int fl_loop_run_on(fl_loop *l, fl_fiber_function *function,
 
 /*
  * Cancels the fibers of a loop that does not run, runs the loop until they have ended, and frees
- * it. Posted calls are made before; watches and timers may still call. Blocks the calling thread.
+ * it. Posted calls are made before. Blocks the calling thread.
  *
- * Panics on another thread than the one that ran the loop, in a fiber or a callback of any loop,
- * where fl_loop_run() does, and if there is no memory to run the fibers that are left.
+ * Panics where fl_loop_run() does, on another thread than the one that ran the loop, in a fiber or
+ * a callback of any loop, and without memory to run the fibers that are left.
  */
 FL_API void fl_loop_free(fl_loop *l);
 
@@ -87,16 +85,16 @@ FL_API fl_loop *fl_loop_current(void);
 
 /*
  * Cancels every fiber that the loop has now, without waiting, except those of a group that began
- * outside of the loop or under FL_SHIELDED. Any thread may call it while the loop exists.
+ * outside of the loop or under FL_SHIELDED. Any thread may call it.
  */
 FL_API void fl_loop_cancel(fl_loop *l);
 
 typedef void fl_loop_callback(void *arg);
 
 /*
- * Makes the loop call `function(arg)` on its thread, after this call has returned. The call sees
- * what the caller wrote before. Calls are made in the order of their posts. Any thread may post
- * while the loop exists. Returns 0 or -ENOMEM.
+ * Makes the loop call `function(arg)` on its thread, after this call has returned. Calls are made
+ * in the order of their posts, and see what the caller wrote before. Any thread may post. Returns 0
+ * or -ENOMEM.
  */
 FL_API FL_MUST_CHECK int fl_loop_post(fl_loop *l, fl_loop_callback *function, void *arg);
 
@@ -106,9 +104,9 @@ FL_API FL_MUST_CHECK int fl_loop_post(fl_loop *l, fl_loop_callback *function, vo
  *     fl_loop_timer t = {0};
  *     fl_loop_timer_start(l, &t, fl_after(FL_MS(100)), report, NULL);
  *
- * Timers with equal deadlines call in the order in which they were started. An all-zero timer is
- * not started. While a timer is started, and its loop exists, its memory must not move or be freed.
- * The callback may start the timer again, or free its memory.
+ * Timers with equal deadlines call in the order of their starts. An all-zero timer is not started.
+ * A started timer must not move or be freed while its loop exists. The callback may start the timer
+ * again, or free its memory.
  */
 typedef struct fl_loop_timer {
 	int64_t heap_[5];
@@ -116,16 +114,10 @@ typedef struct fl_loop_timer {
 	void *arg_;
 } fl_loop_timer;
 
-/*
- * Starts the timer, or gives a started timer another deadline and callback. With FL_FOREVER it
- * never fires.
- */
+/* Starts the timer, or gives a started timer another deadline and callback. */
 FL_API void fl_loop_timer_start(fl_loop *l, fl_loop_timer *t, fl_time deadline, fl_loop_callback *function, void *arg);
 
-/*
- * Stops the timer. Returns 0; or -EALREADY if it was not started, for example because it has
- * already called its function.
- */
+/* Stops the timer. Returns 0, or -EALREADY if it was not started, or has called its function. */
 FL_API int fl_loop_timer_cancel(fl_loop *l, fl_loop_timer *t);
 
 /*
@@ -136,8 +128,8 @@ FL_API int fl_loop_timer_cancel(fl_loop *l, fl_loop_timer *t);
  *     int rc = fl_loop_watch_start(l, &w, fd, FL_FD_IN, on_input, NULL);
  *
  * fairlead/fd_events.h describes the events. An all-zero watch is not started. A started watch must
- * not move in memory, and must be stopped before its descriptor is closed. The callback may change,
- * stop and free the watch.
+ * not move, and must be stopped before its descriptor is closed. The callback may change, stop and
+ * free the watch.
  */
 typedef struct fl_loop_watch fl_loop_watch;
 typedef void fl_loop_watch_callback(fl_loop_watch *w, int fd, unsigned events, void *arg);
@@ -153,13 +145,12 @@ struct fl_loop_watch {
 
 /*
  * Starts the watch `w`, which must not be started already, of the descriptor `fd`. `events` is
- * FL_FD_IN, FL_FD_OUT or both; with 0 the callback is called only for FL_FD_ERR. Returns 0, or:
+ * FL_FD_IN, FL_FD_OUT, both, or 0 for FL_FD_ERR only. Returns 0, or:
  *   -EBADF            `fd` is not open
  *   -EEXIST           the loop watches this descriptor already: use a dup()
- *   -EPERM            `fd` is always ready: a regular file, a directory, or a device such as
- *                     /dev/null
+ *   -EPERM            `fd` is always ready, such as a regular file
  *   -EINVAL           `events` has another bit, or `fd` is the loop's own descriptor (fl_loop_fd())
- *   -ELOOP            `fd` is an epoll descriptor that watches this loop's, or is nested too deeply
+ *   -ELOOP            `fd` is an epoll descriptor that watches this loop, or is nested too deeply
  *   -ENOMEM, -ENOSPC  see "Codes" in fairlead/defs.h
  */
 FL_API FL_MUST_CHECK int fl_loop_watch_start(fl_loop *l, fl_loop_watch *w, int fd, unsigned events,
@@ -182,7 +173,7 @@ FL_API int fl_loop_watch_cancel(fl_loop_watch *w);
  *     // then wait until the descriptor is readable, or until `deadline`, and call it again
  *
  * The other event loop repeats these two steps, and also calls fl_loop_run_once() after it has
- * started a timer of this loop.
+ * started a timer.
  */
 FL_API int fl_loop_fd(const fl_loop *l);
 
@@ -194,10 +185,9 @@ FL_API int fl_loop_fd(const fl_loop *l);
  *   -EPERM     another thread has run the loop
  *   -ENOMEM    in the first iteration: out of memory for the stack of a signal handler
  *
- * Between two calls the fibers of the loop cannot run, so the caller must not wait for what only a
- * fiber can do, or for a lock, permit or item that a fiber holds or was given. It may wait for
- * other threads, but only by functions of this library, which hand locks, permits and items to
- * waiters that can run.
+ * Between two calls the fibers cannot run, so the caller must not wait for what only a fiber can
+ * do, or for a lock, permit or item that a fiber holds or was given. It may wait for other threads
+ * by functions of this library, which hand locks, permits and items to waiters that can run.
  */
 FL_API FL_MUST_CHECK int fl_loop_run_once(fl_loop *l, fl_time *deadline);
 
@@ -213,22 +203,21 @@ FL__SCOPED(fl_loop, fl_loop_free)
  *     int rc = fl_blocking_call(compress, &image, &result); // other fibers run meanwhile
  *
  * Use it for what would hold up the loop, such as a blocking call or a long computation. The
- * function may use the caller's stack: the call returns only when the function has ended, or will
- * never be called.
+ * function may use the caller's stack, because the call waits until it has ended, even after a
+ * cancel.
  *
  * Returns 0, or:
  *   -ECANCELED, -ETIMEDOUT
- *                      the wait was cancelled, or the deadline passed. Either the function was not
- *                      called, and `*result` is unchanged; or it returned -ECANCELED, which is
- *                      stored
+ *                      the wait was cancelled, or the deadline passed. The function was not called,
+ *                      and `*result` is unchanged; or it returned -ECANCELED, which is stored
  *   -EAGAIN            the loop has no thread for the function, and none can be started
  *   -ENOTSUP, -ENOMEM  see "Codes" in fairlead/defs.h
  *
  * A cancel or the deadline also cancels the function's scope, so that its waits return -ECANCELED,
- * and fl_cancel_token_is_requested(NULL) is true in it. The call still waits for the function.
+ * and fl_cancel_token_is_requested(NULL) is true in it.
  *
- * A loop has at most 32 threads for these calls, and at most 4 more than there are usable CPUs.
- * Further calls are pending, so submit calls that may hang for long to an executor of their own.
+ * A loop has few threads for these calls: at most 4 more than usable CPUs, and at most 32. Submit
+ * calls that may hang for long to an executor of their own.
  */
 FL_API FL_MUST_CHECK int fl_blocking_call_until(fl_fiber_function *function, void *arg, int *result, fl_time deadline,
                                                 fl_cancel_token *cancel);
@@ -239,17 +228,17 @@ FL_INLINE FL_MUST_CHECK int fl_blocking_call(fl_fiber_function *_function, void 
 
 /*
  * fl_loop_debug() makes the library log a warning about fibers that hold up the loop, by a long
- * computation or by a wait outside of the library.
+ * computation or a wait outside of the library.
  *
  *     int rc = fl_loop_debug(l, &(fl_loop_debug_config){.slow = FL_MS(100)});
  *
- * The warning comes when the fiber lets the next fiber run. To find a fiber that never does, list
- * the fibers in gdb (docs/debugging.md).
+ * The warning comes when the fiber lets the next one run. To find one that never does, use gdb
+ * (docs/debugging.md).
  */
 typedef struct fl_loop_debug_config {
 	/*
 	 * A fiber that has kept the thread for longer is reported, and so are callbacks that
-	 * together have. 0: no reports.
+	 * together have.
 	 */
 	fl_duration slow;
 	uintptr_t more_[4];
@@ -263,9 +252,9 @@ typedef struct fl_loop_debug_config {
 FL_API FL_MUST_CHECK int fl_loop_debug(fl_loop *l, const fl_loop_debug_config *config);
 
 /*
- * Prints the fibers of the loop to `out`, as a tree: each below the fiber that started it, with its
- * state and its 16 innermost frames. The caller must be a fiber or a callback of the loop. Blocks
- * the calling thread while it writes.
+ * Prints the fibers of the loop to `out`, each below the fiber that started it, with its state and
+ * its 16 innermost frames. The caller must be a fiber or a callback of the loop. Blocks the calling
+ * thread.
  */
 FL_API void fl_loop_dump(fl_loop *l, FILE *out);
 

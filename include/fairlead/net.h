@@ -28,23 +28,22 @@ FL_BEGIN_DECLS
  *
  * Hosts
  *
- * A host is a numeric address, such as "127.0.0.1", "::1" or "fe80::1%eth0", or a name.
- * getaddrinfo() looks up a name on one of up to 16 threads that the loop has for this purpose.
- * After a cancel or a timeout, that thread stays busy until getaddrinfo() returns, which may take
- * half a minute, so 16 such lookups hold up further lookups of the loop.
+ * A host is a numeric address, such as "127.0.0.1", "::1" or "fe80::1%eth0", or a name. A loop
+ * looks up names by getaddrinfo() on up to 16 threads. After a cancel or a timeout, a thread stays
+ * busy until getaddrinfo() returns, so 16 such lookups hold up further ones for up to half a
+ * minute.
  *
  * Results of a lookup
  *
  * Each function that takes a host may return:
  *   -ENOENT        the name does not exist, or has no address; the log says why
  *   -EAGAIN        the name servers do not answer now, or no thread can be started
- *   -EIO           the name servers refuse, or the error is not in this list
+ *   -EIO           the name servers refuse, or another error of getaddrinfo()
  *   -ENAMETOOLONG  the host is longer than 255 bytes, or too long for getaddrinfo()
  *   -ENOMEM        out of memory
  *   -EAFNOSUPPORT  the system does not have the family of the address
  *   -EINVAL        the host is NULL, or an invalid name
- *   -EMFILE, -ENFILE, or another error of the system
- *                  getaddrinfo() has failed by it
+ *   other          an error of the system, such as -EMFILE
  */
 
 /*
@@ -80,9 +79,8 @@ typedef struct fl_listen_config {
  * Listens at a TCP port of this machine, and stores the listener in `*l`. The lookup of a name
  * blocks the calling fiber.
  *
- * `port` 0 means a port that the system chooses: see fl_listener_port(). `host` NULL means all
- * addresses of this machine, of IPv4 and IPv6. A name means the first of its addresses that this
- * machine has, IPv4 before IPv6.
+ * `port` 0 means that the system chooses: see fl_listener_port(). `host` NULL means all addresses
+ * of this machine. A name means the first of its addresses that this machine has, IPv4 before IPv6.
  *
  * Returns 0, or:
  *   -EADDRINUSE     the port is in use
@@ -102,17 +100,15 @@ FL_API FL_MUST_CHECK int fl_listener_open_tcp(fl_listener **l, const char *host,
  * Listens at a path, or at an abstract name, which begins with '@', and stores the listener in
  * `*l`.
  *
- * A client needs the right to write the socket file, which has its `mode` before any process can
- * connect. Any user may connect to an abstract name: check fl_stream_peer_credentials().
+ * A client needs the right to write the socket file: see `mode`. Any user may connect to an
+ * abstract name: check fl_stream_peer_credentials().
  *
- * The call replaces a socket file at which no process listens, which it finds out by a short
- * connection. fl_listener_close() and fl_listener_free() remove the file, unless another socket has
- * replaced it. If several processes open one path at the same time, one of them gets it, because
- * the call locks a file `path`.lock by flock().
+ * The call replaces a socket file at which no process listens. It tests this by a short connection,
+ * and locks a file `path`.lock meanwhile. fl_listener_close() and fl_listener_free() remove the
+ * socket file, unless another socket has replaced it.
  *
  * Returns 0, or:
- *   -EADDRINUSE        a process listens there, has a socket of another kind there, or is just
- *                      opening the path
+ *   -EADDRINUSE        a process has a socket there, or is just opening the path
  *   -ENOTSOCK          the file is not a socket
  *   -ENAMETOOLONG      the path is longer than 107 bytes
  *   -EINVAL            the path is NULL or ""; or `mode` is above 0777, or is not 0 for an abstract
@@ -129,19 +125,18 @@ FL_API FL_MUST_CHECK int fl_listener_open_unix(fl_listener **l, const char *path
 FL_API void fl_listener_free(fl_listener *l);
 
 /*
- * Stops listening, so that the port or path is free. The call may be repeated. A fiber that
- * accepts, and each later accept, gets -EPIPE. Connections that were not accepted are reset.
+ * Stops listening, so that the port or path is free. A fiber that accepts, and each later accept,
+ * gets -EPIPE. Connections that were not accepted are reset.
  */
 FL_API void fl_listener_close(fl_listener *l);
 
 /*
  * Accepts a connection, and stores its stream in `*s`. Blocks the calling fiber while there is
- * none. One fiber at a time may accept. Returns 0, or:
+ * none. Returns 0, or:
  *   -EPIPE  the listener is closed
  *   -EBUSY  another fiber accepts
  *   -EMFILE, -ENFILE, -ENOMEM, -ENOSPC
- *           out of memory or descriptors (fairlead/defs.h). The connection remains for the next
- *           call, which first lets other fibers run
+ *           see "Codes" in fairlead/defs.h. The connection remains for the next call
  *   -ETIMEDOUT, -ECANCELED, -EINVAL
  *           see "Codes" in fairlead/defs.h
  */
@@ -162,8 +157,7 @@ FL_INLINE FL_MUST_CHECK int fl_listener_try_accept(fl_listener *_l, fl_stream **
 FL_API uint16_t fl_listener_port(const fl_listener *l);
 
 /*
- * Returns the descriptor of the listener, which the listener owns; or -1 if it is closed. It is
- * non-blocking. Use it for getsockname() and similar calls.
+ * Returns the descriptor, which is non-blocking and which the listener owns, or -1 if it is closed.
  */
 FL_API int fl_listener_fd(const fl_listener *l);
 
@@ -172,15 +166,14 @@ FL_API int fl_listener_fd(const fl_listener *l);
  *
  *     int rc = fl_stream_connect_tcp_until(&s, "example.org", 80, fl_after(FL_S(10)), NULL);
  *
- * The call tries the addresses of a name in turn, IPv6 and IPv4 alternately. The next attempt
- * begins when one has failed, or after 250 ms (RFC 8305). The first connection wins.
+ * The call tries the addresses of a name, IPv6 and IPv4 alternately. The next attempt begins when
+ * one has failed, or after 250 ms (RFC 8305). The first connection wins.
  *
  * Returns 0, or:
- *   -ETIMEDOUT  the deadline passed, which limits lookup and connect together; or the system gave
- *               up, after minutes
+ *   -ETIMEDOUT  the deadline for lookup and connect passed, or the system gave up, after minutes
  *   -ECONNREFUSED, -EHOSTUNREACH, -ENETUNREACH, -EADDRNOTAVAIL
- *               all attempts failed. The code is that of the last failure, but failures at the
- *               remote side come before those of this machine
+ *               all attempts failed, and this is the last failure at the remote side, or otherwise
+ *               here
  *   -ECANCELED, -EMFILE, -ENFILE, -ENOMEM, -ENOSPC, -ENOTSUP
  *               see "Codes" in fairlead/defs.h
  *   other       an error of the system or the lookup ("Results of a lookup" in fairlead/net.h)

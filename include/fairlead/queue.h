@@ -26,8 +26,8 @@ FL_BEGIN_DECLS
  * below work on items of any size; FL_QUEUE_OF makes type-checked ones for one type of item. Memory
  * order: a get sees what its item's producer wrote before the put.
  *
- * In a bounded FL_FIFO queue, even a try form may wait for a put or get in progress, as for a lock.
- * A ring never does (fairlead/mpmc.h, fairlead/spsc.h).
+ * In a bounded FL_FIFO queue, even a try form may wait for a put or get in progress, as for a lock;
+ * a ring (fairlead/mpmc.h, fairlead/spsc.h) does not.
  */
 typedef struct fl_queue fl_queue;
 
@@ -45,8 +45,7 @@ typedef enum fl_queue_order {
 
 /*
  * The capacity of a rendezvous, an FL_FIFO queue that holds no items: a put waits until a get takes
- * its item. A call meets the waiter of the opposite side that has waited longest, and a try form
- * succeeds only if there is one.
+ * its item. A try form succeeds only if the opposite side waits.
  */
 #define FL_RENDEZVOUS (SIZE_MAX / 4 * 3)
 
@@ -54,8 +53,7 @@ typedef enum fl_queue_order {
  * The capacity of a queue that is never full: a put does not wait for space, but may return
  * -ENOMEM. docs/in-your-process.md says what memory a drained queue keeps.
  *
- * With FL_FIFO the queue is lock-free, except that it allocates memory, and a put in progress
- * counts as an item.
+ * With FL_FIFO the queue is lock-free, except that it allocates memory.
  */
 #define FL_UNBOUNDED (SIZE_MAX / 4 * 3 + 1)
 
@@ -64,8 +62,7 @@ typedef enum fl_queue_when_full {
 	FL_WAIT_FOR_SPACE,
 	/*
 	 * A put to a full queue drops the oldest item and puts the new one, in one step. Only
-	 * FL_FIFO and FL_LIFO queues may overwrite. A put may return -ENOMEM if an item is larger
-	 * than 256 bytes.
+	 * FL_FIFO and FL_LIFO queues may overwrite.
 	 */
 	FL_OVERWRITE
 } fl_queue_when_full;
@@ -97,10 +94,9 @@ typedef struct fl_queue_config {
 	 * count as gets.
 	 *
 	 * Both promises together make a bounded FL_FIFO queue without FL_OVERWRITE cheaper. But
-	 * then fl_queue_close() waits for a put in progress; a context that sleeps or closes calls
-	 * membarrier(), which takes microseconds, and panics if a sandbox has forbidden it since
-	 * the creation; and a get may miss an item that another thread has just put, unless the
-	 * program has ordered that put before the get.
+	 * then fl_queue_close() waits for a put in progress, a context that sleeps or closes calls
+	 * membarrier(), which takes microseconds and must be permitted, and a get may miss an item
+	 * that another thread has just put.
 	 */
 	bool one_producer, one_consumer;
 	uintptr_t more_[4];
@@ -119,8 +115,8 @@ FL_API FL_MUST_CHECK int fl_queue_create(fl_queue **q, size_t item_size, const f
 
 /*
  * Drops the items in `q`, and frees `q`. Panics if a context waits for `q`. No other call may be in
- * progress. However, the consumer of the last item may free a bounded queue before the put has
- * returned, and the producer may free a rendezvous before the get has returned.
+ * progress, except that the consumer of the last item may free a bounded queue before the put has
+ * returned.
  */
 FL_API void fl_queue_free(fl_queue *q);
 
@@ -183,13 +179,13 @@ FL_API void fl_queue_close(fl_queue *q);
 /*
  * Closes `q`, drops its items on the calling thread, and returns how many. Gets that wait now fail
  * with -EPIPE. Each dropped item counts as done (fl_queue_task_done()). In a bounded FL_FIFO queue,
- * the call waits for puts in progress, and may wait for a get.
+ * the call waits for puts and gets in progress.
  */
 FL_API size_t fl_queue_close_now(fl_queue *q);
 
 /*
- * Counts one item of `q` as done. A consumer calls it when it has finished its work with an item.
- * Panics if it is called more often than items were put.
+ * Counts one item of `q` as done. A consumer calls it after its work with an item. Panics if it is
+ * called more often than items were put.
  */
 FL_API void fl_queue_task_done(fl_queue *q);
 
@@ -209,8 +205,8 @@ FL_INLINE FL_MUST_CHECK int fl_queue_join(fl_queue *_q)
 }
 
 /*
- * Returns how many items were put into `q` and are not done. After 0, all items that had been put
- * were done at one moment of the call; any other result may be out of date.
+ * Returns how many items were put into `q` and are not done. A result other than 0 may be out of
+ * date.
  */
 FL_API size_t fl_queue_unfinished(const fl_queue *q);
 

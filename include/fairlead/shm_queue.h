@@ -28,18 +28,17 @@ FL_BEGIN_DECLS
  *     rc = job_queue_close(q);                 // then -EPIPE: closed, and all items were got
  *
  * The queue lies in a region (fairlead/shm.h), at the same offset for all processes. A handle is
- * private to its process. Items must have no pointers. The items of one producer keep their order,
- * and an item is delivered at most once. Memory order: a get sees what its item's producer wrote
- * before the put.
+ * private to its process. Items must have no pointers. The items of one producer keep their order.
+ * Memory order: a get sees what its item's producer wrote before the put.
  *
  * Deaths and stopped processes
  *
  * No context waits for a dead process. A process that is killed in a put has put the whole item, or
- * nothing. If it is killed in a get, the item is lost or stays in the queue.
+ * nothing; after a get, the item is lost or stays in the queue.
  *
  * While a process is stopped (SIGSTOP) in the middle of an operation on the queue, other operations
- * block, each with its whole thread, and then return -ETIMEDOUT: a wait within a millisecond of its
- * deadline, a try after a millisecond, a close or fl_shm_queue_task_done() after ten seconds.
+ * block their whole threads, and then return -ETIMEDOUT: a wait at its deadline, a try after a
+ * millisecond, a close or fl_shm_queue_task_done() after ten seconds.
  *
  * What fairlead/shm.h says about processes and damage, and fairlead/shm_mutex.h about emulators,
  * holds here, too.
@@ -57,11 +56,10 @@ typedef struct fl_shm_queue_config {
 } fl_shm_queue_config;
 
 /*
- * Makes a queue in `region`, and a handle of it, which must be freed before the handle of the
- * region. `config` is required. The call waits for the region's allocator, as fl_shm_block_alloc()
- * does. Returns 0, or:
- *   -EINVAL     the config has neither an item size nor frame bytes, or both; or a capacity and
- *               frame bytes
+ * Makes a queue in `region`, and a handle of it, which must be freed before that of the region.
+ * `config` is required. The call waits as fl_shm_block_alloc() does. Returns 0, or:
+ *   -EINVAL     the config has neither an item size nor frame bytes; or frame bytes and an item
+ *               size or a capacity
  *   -EOVERFLOW  the config has too many items or bytes
  *   -ENOMEM     no memory, in the process or in the region
  *   -EROFS      the region is read-only in this process
@@ -87,7 +85,7 @@ FL_API void fl_shm_queue_free(fl_shm_queue *q);
 
 /*
  * Frees the handle, and the queue with its contents. No process may use the queue, and only one may
- * destroy it, because a second destroy could damage a new block there.
+ * destroy it.
  */
 FL_API void fl_shm_queue_destroy(fl_shm_queue *q);
 
@@ -135,7 +133,7 @@ FL_API FL_MUST_CHECK int fl_shm_queue_get_many_until(fl_shm_queue *q, void *item
 
 /*
  * Puts a frame of `size` bytes, which may be 0. Both functions block the calling context while the
- * queue lacks space for the frame and 4 bytes more. Returns 0, or:
+ * queue lacks space. Returns 0, or:
  *   -EMSGSIZE  the frame does not fit into an empty queue
  *   -EPIPE     the queue is closed
  *   -EINVAL    a queue of items
@@ -168,7 +166,7 @@ FL_INLINE FL_MUST_CHECK int fl_shm_queue_get_frame(fl_shm_queue *_q, void *_buff
 
 /*
  * Closes the queue: later puts and puts that wait fail with -EPIPE, but the contents can still be
- * got. The call waits for operations in progress, and may be repeated. Returns 0, or:
+ * got. The call waits for operations in progress. Returns 0, or:
  *   -ETIMEDOUT  a stopped process has blocked the call for ten seconds
  *   -EBADMSG    damaged memory
  */
@@ -182,16 +180,15 @@ FL_API FL_MUST_CHECK int fl_shm_queue_close(fl_shm_queue *q);
 FL_API FL_MUST_CHECK int fl_shm_queue_close_now(fl_shm_queue *q, size_t *dropped);
 
 /*
- * Marks one item or frame that was got from the queue as done, for fl_shm_queue_join(). Any context
- * may do so, for example for a dead consumer. Returns -EINVAL if all that were got are marked
- * already, or otherwise what fl_shm_queue_close() returns: 0, -ETIMEDOUT or -EBADMSG.
+ * Counts one item or frame that was got as done, for fl_shm_queue_join(). Any context may do so,
+ * for example for a dead consumer. Returns 0, -ETIMEDOUT or -EBADMSG, as fl_shm_queue_close(), or
+ * -EINVAL if all that were got are done already.
  */
 FL_API FL_MUST_CHECK int fl_shm_queue_task_done(fl_shm_queue *q);
 
 /*
  * Waits until fl_shm_queue_task_done() was called once for each item that was put. Both functions
- * block the calling context. At most 2^32 - 1 items may be put and not done at one time. Returns 0,
- * or:
+ * block the calling context. At most 2^32 - 1 items may be not done at one time. Returns 0, or:
  *   -ETIMEDOUT, -ECANCELED, -EBADMSG
  *      an error of fl_shm_queue_put()
  */
@@ -227,10 +224,9 @@ FL_END_DECLS
 
 /*
  * FL_SHM_QUEUE_OF(struct job, job_queue), at file scope, makes the type job_queue, and a
- * job_queue_... form of each fl_shm_queue_... function, except the functions for frames and
- * fl_shm_queue_item_size(). job_queue_attach() also returns -EBADMSG if the queue has another item
- * size. job_queue_untyped(q) returns the same handle as an fl_shm_queue *, for example for
- * FL_ON_SHM_QUEUE().
+ * job_queue_... form of each fl_shm_queue_... function for items. job_queue_attach() also returns
+ * -EBADMSG if the queue has another item size. job_queue_untyped(q) returns the same handle as an
+ * fl_shm_queue *, for example for FL_ON_SHM_QUEUE().
  */
 #include <fairlead/private/shm_queue_of.h>
 

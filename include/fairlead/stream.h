@@ -75,9 +75,8 @@ typedef struct fl_stream fl_stream;
 FL_API FL_MUST_CHECK int fl_stream_from_fd(fl_stream **s, int fd);
 
 /*
- * Creates two connected streams on the loop that the calling thread runs. Returns 0, or:
- *   -ENOMEM, -EMFILE, -ENFILE, -ENOSPC, -ENOTSUP
- *      see "Codes" in fairlead/defs.h
+ * Creates two connected streams on the loop that the calling thread runs. Returns 0,
+ * -ENOMEM, -EMFILE, -ENFILE, -ENOSPC or -ENOTSUP.
  */
 FL_API FL_MUST_CHECK int fl_stream_pair(fl_stream *ends[2]);
 
