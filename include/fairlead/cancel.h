@@ -14,11 +14,11 @@ FL_BEGIN_DECLS
  *     fl_cancel_token_init(&stop, NULL, fl_after(FL_S(5)));
  *     rc = fl_queue_get_until(q, &item, FL_FOREVER, &stop);   // -ECANCELED after 5 s or a cancel
  *
- * Tokens form a tree. A cancel reaches a token and all its descendants, and stays forever. From
+ * Tokens form a tree. A cancel reaches a token and all its descendants, and stays forever: from
  * then on, every wait under one of them that would block returns -ECANCELED.
  *
- * Every context (a thread or a fiber) has a cancel scope, which is one token, or none. A wait
- * observes this scope if it takes no token, or NULL as the token.
+ * Every context (a thread or a fiber) has a cancel scope, which is one token, or none. Its waits
+ * observe this scope, unless they are given a token.
  *
  * All-zero memory is a token without parent and deadline. A token in use must not move.
  */
@@ -39,32 +39,32 @@ FL_API extern fl_cancel_token fl__shielded;
 #define FL_SHIELDED (&fl__shielded)
 
 /*
- * Makes `c` a token, as a child of `parent`, that is cancelled from `deadline` on. If `parent` is
- * NULL, the context's scope is the parent. FL_SHIELDED, or NULL without a scope, makes `c` a root.
- * Other threads may use the parent at the same time. It must outlive `c`.
+ * Makes `c` a token that is cancelled from `deadline` on, as a child of `parent`, which must
+ * outlive it. If `parent` is NULL, the context's scope is the parent. FL_SHIELDED, or NULL without
+ * a scope, makes `c` a root.
  */
 FL_API void fl_cancel_token_init(fl_cancel_token *c, fl_cancel_token *parent, fl_time deadline);
 
 /*
- * Ends the life of `c`, under which no wait may be left, and which no other thread may use. Panics
- * if `c` still has a child, or a callback that was neither removed nor called.
+ * Ends the life of `c`, under which no wait may be left. Panics if `c` still has a child, or a
+ * callback that was neither removed nor called.
  */
 FL_API void fl_cancel_token_destroy(fl_cancel_token *c);
 
 /*
- * Cancels `c` and all its descendants. First it wakes all waits under them, and then it runs their
- * callbacks on the calling thread. Later calls do nothing.
+ * Cancels `c` and all its descendants: wakes all waits under them, and then runs their callbacks on
+ * the calling thread. Later calls do nothing.
  *
  *     fl_cancel_token_request(&stop);         // by any thread
  *     rc = fl_thread_join(t, NULL);           // its waits under `stop` have returned -ECANCELED
  *
- * Memory order: the call is a release, and each call that sees the cancel acquires it.
+ * Memory order: a call that sees the cancel sees what was written before.
  */
 FL_API void fl_cancel_token_request(fl_cancel_token *c);
 
 /*
- * Returns whether `c` or an ancestor was cancelled, by a call or because its deadline has passed.
- * NULL means the context's scope.
+ * Returns whether `c` or an ancestor was cancelled, or its deadline has passed. NULL means the
+ * context's scope.
  */
 FL_API bool fl_cancel_token_is_requested(const fl_cancel_token *c);
 
@@ -79,13 +79,12 @@ FL_API fl_cancel_token *fl_cancel_scope_current(void);
 
 /*
  * Makes `c` the calling context's cancel scope, and returns the previous scope. NULL or FL_SHIELDED
- * leaves the context without a scope.
+ * means none.
  */
 FL_API fl_cancel_token *fl_cancel_scope_set(fl_cancel_token *c);
 
 /*
- * FL_CANCEL_SCOPE(&c) is a declaration that makes `c` the calling context's cancel scope until the
- * end of the enclosing block.
+ * FL_CANCEL_SCOPE(&c) makes `c` the calling context's cancel scope until the end of the block.
  *
  *     FL_CANCEL_SCOPE(&stop);
  *     rc = fl_queue_get(q, &item);            // -ECANCELED if `stop` is cancelled
@@ -113,17 +112,16 @@ static inline void fl__scoped_fl_cancel_token(fl_cancel_token *_c)
  *     rows = run_query(connection);          // another thread may call interrupt(connection)
  *     (void)fl_cancel_callback_remove(&cb);  // interrupt() does not run from here on
  *
- * The function runs at most once for each registration: in the context that cancels the token or an
- * ancestor, before that call returns; or at once, in the registering context, if the token was
- * cancelled or its deadline has passed before. A deadline that passes later runs no callback.
- * Callbacks run in no particular order.
+ * The function runs at most once: in the context that cancels the token or an ancestor, before that
+ * call returns; or at once, in the registering context, if the token was cancelled or its deadline
+ * has passed before. A deadline that passes later runs no callback.
  *
  * The token of a task, promise, fiber, group or loop is cancelled when that object is cancelled,
- * and a group's token also when a member fails. Therefore callbacks may run, for example, within
- * fl_future_cancel().
+ * and a group's token also when a member fails. So callbacks may run within fl_future_cancel(), for
+ * example.
  *
  * The function may lock, wait, cancel tokens, register and remove callbacks (also its own), and
- * destroy the token. It must not leave by longjmp() or pthread_exit().
+ * destroy the token. It must return.
  */
 typedef struct fl_cancel_callback {
 	void (*function_)(void *arg);
@@ -142,8 +140,7 @@ typedef struct fl_cancel_callback {
 /*
  * Registers `cb`, so that a cancel of `c` runs `function(arg)`. `cb` need not be initialized, must
  * not be registered already, and must not move until it is removed. Returns:
- *   true   `cb` is registered; or the function will never run, because `c` is FL_SHIELDED, or NULL
- *          without a scope
+ *   true   `cb` is registered; or `c` is FL_SHIELDED, or NULL without a scope, and never cancelled
  *   false  `c` was cancelled, or its deadline has passed: this call has run the function
  *
  * Memory order: the function sees what was written before the registration and before the cancel.
@@ -152,12 +149,12 @@ FL_API bool fl_cancel_token_on_request(fl_cancel_token *c, fl_cancel_callback *c
                                        void *arg);
 
 /*
- * Removes `cb`, so that its function does not run after the call. Remove `cb` before its memory is
- * freed and, unless the function has run, before the token is destroyed.
+ * Removes `cb`, so that its function does not run after the call. If another context runs the
+ * function now, the call blocks the calling context until it has returned, and no cancel ends this
+ * wait. So hold no lock that the function takes.
  *
- * If another context runs the function now, the call blocks the calling context until the function
- * has returned, and no cancel ends this wait. So hold no lock that the function takes. Only one
- * context at a time may remove `cb`, not counting the function itself. Returns:
+ * Remove `cb` before its memory is freed and, unless the function has run, before the token is
+ * destroyed. Only one context at a time may remove it, not counting the function itself. Returns:
  *   true   the function has not run, and will not; also if `cb` is not registered
  *          (FL_CANCEL_CALLBACK_INIT)
  *   false  the function has run, and the caller sees what it wrote; or the caller is the function
@@ -182,8 +179,8 @@ static inline void fl__scoped_fl_cancel_callback(fl_cancel_callback *_cb)
  * of the outer scope. After the deadline, waits return -ECANCELED, as for any other cancel, and
  * fl_timeout_end() turns this result into -ETIMEDOUT, unless the outer scope was cancelled.
  *
- * Timeouts nest. A timeout must not move between begin and end, and can be begun again after its
- * end. All-zero memory is a timeout that has not begun.
+ * Timeouts nest. A timeout must not move between begin and end, and can be begun again afterwards.
+ * All-zero memory is a timeout that has not begun.
  */
 typedef struct fl_timeout {
 	fl_cancel_token token_;
@@ -200,18 +197,18 @@ typedef struct fl_timeout {
 FL_API void fl_timeout_begin(fl_timeout *t, fl_time deadline);
 
 /*
- * Ends a timeout, and restores the outer cancel scope. Pass the result of the code as `rc`. No wait
- * under the timeout's token, and no child of it, may be left. Panics if the context's scope is not
- * that of `t`. If `t` has not begun, the call only returns `rc`. Returns:
- *   -ETIMEDOUT  `rc` is -ECANCELED, the deadline has passed, and the outer scope was not cancelled
- *   `rc`        in all other cases
+ * Ends a timeout, and restores the outer cancel scope. Pass the result of the code as `rc`. Returns
+ * -ETIMEDOUT if `rc` is -ECANCELED, the deadline has passed, and the outer scope was not cancelled;
+ * otherwise `rc`. If `t` has not begun, it does nothing else.
+ *
+ * No wait under the timeout's token, and no child of it, may be left. Panics if the context's scope
+ * is not that of `t`.
  */
 FL_API FL_MUST_CHECK int fl_timeout_end(fl_timeout *t, int rc);
 
 /*
- * Calls `function(arg)` under a timeout, even if the deadline has passed already, and stores its
- * result in `*result`, unless `result` is NULL. Returns:
- *   0           the function has returned, and neither of the other two cases applies
+ * Calls `function(arg)` under a timeout, even after the deadline, and stores its result in
+ * `*result`, unless `result` is NULL. Returns 0, or:
  *   -ETIMEDOUT  the function returned -ECANCELED because of the deadline
  *   -ECANCELED  the function returned -ECANCELED because of the caller's own scope
  */

@@ -21,10 +21,10 @@
  *
  * These conventions hold unless the comment of a function says otherwise:
  *   Result            A function returns 0, or a negative errno. After an error nothing has
- *                     happened, and no callback will run. There are two exceptions: -EINPROGRESS
- *                     ("Codes" below), and calls that move many items, which may have moved some.
- *   Waiting           A function waits only where its comment says so; a lock that is held for a
- *                     few instructions does not count. "Blocks the calling context" means that it
+ *                     happened, and no callback will run. The exceptions are -EINPROGRESS ("Codes"
+ *                     below), and calls that move many items, which may have moved some.
+ *   Waiting           A function waits only where its comment says so, except for locks that are
+ *                     held for a few instructions. "Blocks the calling context" means that it
  *                     suspends the calling fiber or, outside of fibers, the calling thread. If it
  *                     can return -ECANCELED, its wait observes the context's cancel scope
  *                     (fairlead/cancel.h).
@@ -36,36 +36,33 @@
  *                     means the context's cancel scope, and FL_SHIELDED means none. Where there is
  *                     no try form, pass FL_NO_WAIT as the deadline, and expect -ETIMEDOUT. A call
  *                     that can succeed at once does so, even after its deadline or under a
- *                     cancelled token. One comment describes all forms, unless they have comments
- *                     of their own.
+ *                     cancelled token. One comment describes all forms.
  *   Threads           Any thread may call any function. An init and a free require that no other
  *                     context uses the object.
  *   Signals           A signal handler may call only these functions, which are async-signal-safe:
  *                     fl_now(), fl_after(), fl_time_add(), fl_time_diff(), fl_time_is_past(),
  *                     fl_error_name(), fl_version(), fl_sem_release_in_handler(), fl_debug_dump()
- *                     and fl_trace_write(). To wake a thread or a fiber, a handler calls
- *                     fl_sem_release_in_handler(). With fl_signals_wait() (fairlead/signals.h) you
- *                     need no handler.
+ *                     and fl_trace_write(). fl_sem_release_in_handler() wakes a thread or a fiber.
+ *                     With fl_signals_wait() (fairlead/signals.h) you need no handler.
  *   Fork              An object is used only in the process that made it, except for objects in
  *                     shared memory (fl_shm_...) and what the headers of processes allow. So a
- *                     forked child may call exec, end by _exit(), or use the library anew, with
- *                     objects that it makes itself (docs/in-your-process.md).
- *   pthread_cancel()  No function of the library is a cancellation point. docs/in-your-process.md
- *                     says what follows if a task or a callback reaches one. Do not cancel a thread
- *                     asynchronously while it is inside a function of the library.
+ *                     forked child may call exec, end by _exit(), or use objects that it makes
+ *                     itself (docs/in-your-process.md).
+ *   pthread_cancel()  No function of the library is a cancellation point, and none may be cancelled
+ *                     asynchronously. docs/in-your-process.md says what follows if a task or a
+ *                     callback reaches a cancellation point.
  *   errno             Locks and waits preserve it.
  *   Names             Names at file scope begin with fl_ or FL_. A function of yours that the
  *                     library calls is a handler if it is set for a thread or the process, and
  *                     otherwise a callback.
  *   Counts            A call that puts, gets or sends many items stores how many it has moved in
  *                     `*count`, also after an error. A call that reads or receives returns how many
- *                     bytes or messages it has got, as read() does, and an error only if it has got
- *                     none.
+ *                     bytes or messages it has got, and an error only if it has got none.
  *   Types             A macro that takes a type, such as FL_TASK or FL_QUEUE_OF, takes a complete
- *                     type that was declared before, spelled without commas and braces: `struct
- *                     job`, not `struct { int a, b; }`. The type must be trivially copyable in C++,
- *                     and must not be an array, except for FL_SHM_ARRAY_OF, FL_SHM_AT and
- *                     FL_BYTES_EACH: put the array into a struct.
+ *                     type, spelled without commas and braces: `struct job`, not `struct { int a,
+ *                     b; }`. The type must be trivially copyable in C++, and must not be an array
+ *                     (put it into a struct), except for FL_SHM_ARRAY_OF, FL_SHM_AT and
+ *                     FL_BYTES_EACH.
  *   Configs           Set the members of a struct fl_x_config that you need, and leave the others
  *                     zero, also `more_`, to which a later version of the shared library may give a
  *                     meaning.
@@ -79,30 +76,27 @@
  *   Copies            Use an object only through the copy of the library that made it.
  *   Unload            Before a dlclose() of a shared object that contains the library, free, join
  *                     or stop all objects (docs/in-your-process.md says what else to do).
- *   Destroy           The destroy function of a lock, condition, semaphore, event, latch, barrier
- *                     or timer ends the life of an object that no context uses. It frees nothing
- *                     and cannot fail. While debugging is on (fairlead/debug.h), it panics if a
- *                     context holds the object or waits for it, or only logs a warning for an
- *                     object in shared memory.
+ *   Destroy           A destroy function ends the life of a lock, condition, semaphore, event,
+ *                     latch, barrier or timer that no context uses. It frees nothing and cannot
+ *                     fail. While debugging is on (fairlead/debug.h), it panics if a context holds
+ *                     the object or waits for it; in shared memory it only logs a warning.
  *   Handles           A call that frees, joins or detaches a handle ends it, unless the call
  *                     returns an error. Ending a handle twice is a bug, which usually panics while
- *                     debugging is on (fairlead/debug.h). For a future, a thread or a fiber it
- *                     often does so without debugging, too.
+ *                     debugging is on (fairlead/debug.h).
  *   Cleanup           What FL_SCOPED, FL_LOCKED, FL_BLOCKING and similar macros declare ends with
  *                     its block, also at a return, break or goto out of it, but not at a longjmp().
- *                     pthread_exit() and pthread_cancel() end it only where the C library unwinds
- *                     the stack, as glibc does in C++, and in C that was compiled with
- *                     -fexceptions.
- *   Misuse            A bug of the caller panics if the library detects it (fairlead/error.h). For
- *                     example, NULL in place of an executor always panics.
+ *                     pthread_exit() and pthread_cancel() end it only with glibc, in C++ and in C
+ *                     that was compiled with -fexceptions.
+ *   Misuse            A bug of the caller panics if the library detects it (fairlead/error.h), such
+ *                     as NULL in place of an executor.
  *
  * Codes
  *
  * Some codes mean the same everywhere. The list of a function gives further conditions:
  *   -EAGAIN        not now: a try form would have to wait, or the system has no thread, process or
  *                  rank for what the call starts
- *   -EBUSY         the object, or the part of it that the call needs, is in use, and no form of the
- *                  call waits for the end of that use
+ *   -EBUSY         the object, or the part of it that the call needs, is in use, and the call does
+ *                  not wait for the end of that use
  *   -EINPROGRESS   what was asked for, or what was to be cancelled, has begun, and is not finished
  *   -ECANCELED     the wait was cancelled
  *   -ETIMEDOUT     the deadline passed
@@ -252,9 +246,9 @@ inline T fl__cast_address(uintptr_t _n)
  *     FL_SCOPED(fl_executor) *pool = NULL;
  *
  * `type` is a type of these headers that has a free function, a typed queue, or one of these
- * structs, whose headers say how the block ends them: fl_cancel_token, fl_cancel_callback,
- * fl_group, fl_timeout and fl_timer. The variable must have an initializer, which may be NULL for a
- * handle, and must not be an array. "Cleanup" above says what ends the block.
+ * structs: fl_cancel_token, fl_cancel_callback, fl_group, fl_timeout and fl_timer. The variable
+ * must have an initializer, which may be NULL for a handle, and must not be an array. "Cleanup"
+ * above says what ends the block.
  */
 #define FL_SCOPED(type) __attribute__((__cleanup__(fl__scoped_##type), __unused__)) type
 

@@ -27,21 +27,19 @@ FL_BEGIN_DECLS
  *
  * Life: a group begins with its first submit or start, even one that fails, or with
  * fl_group_token(). From then on it must not move, and one context must join it after its own last
- * submit or start. Members of the group, and other fibers of the joining thread, may add members
- * while the join waits. After the join the group may be used again, unless its deadline has passed.
- * Its executor, its task types, and the cancel scope in which it began must outlive the join, and
- * task types with a drop hook also the executor. All-zero memory is a group without an executor,
- * which takes only fibers.
+ * submit or start. Members, and other fibers of the joining thread, may add members while the join
+ * waits. After the join the group may be used again, unless its deadline has passed. Its executor,
+ * its task types, and the cancel scope in which it began must outlive the join. All-zero memory is
+ * a group without an executor, which takes only fibers.
  *
- * Failure: a member fails if it ends with an error, but not if it was cancelled and therefore
- * returns -ECANCELED, or is ended by a deadline after the group was cancelled. The first failure
- * cancels the other members. Later failures only go to the log handler (tasks) or the error handler
- * (fibers: fl_fiber_set_error_handler()). A task that ends with -ECANCELED because its executor was
- * cancelled has failed. If a member has joined a group of its own, let it return that group's
- * fl_group_error(), because FL_ETASK is a failure even after a cancel.
+ * Failure: a member fails if it ends with an error, but not if it returns -ECANCELED after the
+ * group, or the fiber itself, was cancelled. The first failure cancels the other members. Later
+ * failures only go to the log handler (tasks) or to fl_fiber_set_error_handler(). A task that ends
+ * with -ECANCELED because its executor was cancelled has failed. If a member has joined a group of
+ * its own, let it return that group's fl_group_error(), because FL_ETASK is a failure even after a
+ * cancel.
  *
- * Cancelling: a cancel of the scope in which the group began reaches all members. A pending task
- * that was cancelled ends when the executor comes to it.
+ * Cancelling: a cancel of the scope in which the group began reaches all members.
  */
 typedef struct fl_group {
 	fl_cancel_token token_;
@@ -64,8 +62,8 @@ typedef struct fl_group {
 /* clang-format off */
 /*
  * Initializes a group without members. With `executor` NULL, the group takes only fibers. The
- * deadline of FL_GROUP_INIT_UNTIL cancels the members that are left, and from then on the group
- * accepts no others.
+ * deadline of FL_GROUP_INIT_UNTIL cancels the members that are left, and then the group accepts no
+ * others.
  */
 #define FL_GROUP_INIT(executor) FL__GROUP_INIT(executor, 0)
 #define FL_GROUP_INIT_UNTIL(executor, deadline) FL__GROUP_INIT(executor, (deadline).ns)
@@ -75,17 +73,15 @@ typedef struct fl_group {
 
 /*
  * Submits a task to the group's executor, as a member of the group. If the task succeeds, or keeps
- * its result (fl_task_keep_result()), the result is in `*result` when a join returns. It is yours,
- * and no drop hook runs. Otherwise `*result` is unchanged. With `result` NULL the result is
- * dropped.
+ * its result (fl_task_keep_result()), the result is in `*result` when a join returns, and is yours.
+ * Otherwise `*result` is unchanged. With `result` NULL the result is dropped.
  *
  * In the `config` of fl_group_submit_with():
- *   deadline          is the deadline of this task. If it ends the task, the task has failed with
- *                     -ETIMEDOUT, so the group cancels its other members.
- *   cancel            must be NULL, because the group's token cancels the task.
- *   backlog_deadline  limits the wait for a full backlog. The group's token ends this wait, too.
- *   on_end            is called with the task's future after `*result` was set. A join returns
- *                     after the callback, which must neither free the future nor join.
+ *   deadline          is that of this task, which then fails with -ETIMEDOUT
+ *   cancel            must be NULL, because the group's token cancels the task
+ *   backlog_deadline  limits the wait for a full backlog, as does the group's token
+ *   on_end            is called after `*result` was set, and before a join returns. It must neither
+ *                     free the future nor join
  *
  * The calls wait only where fl_executor_submit() would. They panic if the group has no executor.
  * Returns 0, or:
@@ -102,33 +98,31 @@ FL_API FL_MUST_CHECK int fl_group_submit_with(fl_group *g, const fl_task_type *t
 
 /*
  * Waits until every member has ended, and ends the group. Blocks the calling context, except
- * fl_group_try_join(), which also runs no task.
+ * fl_group_try_join().
  *
- * If the caller is cancelled, fl_group_join() cancels the members, and still waits for them.
- * fl_group_join_until() gives up when `deadline` has passed or `cancel` is cancelled. Then the
- * members run on, and the group must be joined again.
+ * If the caller is cancelled, fl_group_join() cancels the members, and still waits for them. If
+ * fl_group_join_until() gives up, the members run on, and the group must be joined again.
  *
  *     while ((rc = fl_group_join_until(&g, fl_after(FL_MS(50)), NULL)) == -ETIMEDOUT)
  *             show_progress(fl_group_count(&g));
  *
- * If a worker of the group's thread executor joins, it first runs pending tasks of the group that
- * it has submitted itself. So do not join while you hold a mutex that one of these tasks locks.
+ * If a worker of the group's thread executor joins, it may first run pending tasks of the group. So
+ * do not join while you hold a mutex that one of them locks.
  *
  * Returns:
  *   0            joined: no member has failed; also after fl_group_cancel(), or without members
- *   FL_ETASK     joined: a member has failed, or a cancel or a deadline has ended members early;
- *                fl_group_error() says which, and fl_perror() prints it
+ *   FL_ETASK     joined: a member has failed, or a cancel or a deadline has ended members early:
+ *                see fl_group_error()
  *   -EAGAIN      only fl_group_try_join(), not joined: members are left
  *   -ETIMEDOUT, -ECANCELED
  *                only fl_group_join_until(), not joined: the deadline has passed, or the token was
  *                cancelled
- *   -EDEADLK     not joined: the wait would never end, because the caller runs within a member of
- *                the group; because its scope descends from the group's token; or because members
- *                need this thread for their loop or executor, and the caller is not a fiber or task
- *                there
+ *   -EDEADLK     not joined: the wait would never end, because the caller runs within a member, or
+ *                its scope descends from the group's token, or members need this thread for their
+ *                loop or executor
  *   -EOWNERDEAD  not joined: in a forked child, the executor is the parent's
  *
- * Memory order: after a join, the caller sees what the members wrote before they ended.
+ * Memory order: after a join, the caller sees what the members wrote.
  */
 FL_API FL_MUST_CHECK int fl_group_join(fl_group *g);
 FL_API FL_MUST_CHECK int fl_group_join_until(fl_group *g, fl_time deadline, fl_cancel_token *cancel);
@@ -136,7 +130,7 @@ FL_API FL_MUST_CHECK int fl_group_try_join(fl_group *g);
 
 /*
  * Cancels all members. No member can be added until the group has been joined. The join then
- * returns 0, unless a member fails. Any thread may call this function until a join has returned.
+ * returns 0, unless a member fails.
  */
 FL_API void fl_group_cancel(fl_group *g);
 
@@ -148,17 +142,14 @@ FL_API size_t fl_group_count(const fl_group *g);
  * valid until the group begins again.
  *
  * fl_group_error() returns the error of the first member that failed, or 0. If members were only
- * ended early, it returns -ETIMEDOUT if the group's deadline had passed, and otherwise -ECANCELED.
- *
+ * ended early, it is -ETIMEDOUT after the group's deadline, and otherwise -ECANCELED.
  * fl_group_message() returns that member's message, or the text of the error; NULL without an
  * error.
  *
- * fl_group_failed_name() returns the name of the failed fiber or of the task's type, which must
- * still exist; NULL if none has failed.
- *
- * fl_group_failed_index() returns the index of the failed member, or SIZE_MAX if none has failed.
- * Submits and starts are counted from 0 since the last join, including refused ones, unless the
- * error was -EINVAL or -ENOTSUP.
+ * fl_group_failed_name() returns the name of the failed fiber or task type, or NULL.
+ * fl_group_failed_index() returns the index of the failed member, or SIZE_MAX. Submits and starts
+ * since the last join are counted from 0, including refused ones, unless the error was -EINVAL or
+ * -ENOTSUP.
  */
 FL_API int fl_group_error(const fl_group *g);
 FL_API const char *fl_group_message(const fl_group *g);
@@ -166,16 +157,15 @@ FL_API const char *fl_group_failed_name(const fl_group *g);
 FL_API size_t fl_group_failed_index(const fl_group *g);
 
 /*
- * Returns the group's cancel token, which is valid until the join. Use it for waits that must end
- * when a member fails or the group is cancelled. The call begins the group, so you must join it
- * afterwards. If you make the token the calling context's scope, the join makes its parent the
- * scope again.
+ * Returns the group's cancel token, which is valid until the join, for waits that must end when a
+ * member fails or the group is cancelled. The call begins the group, so you must join it. If the
+ * token is the calling context's scope, the join makes its parent the scope again.
  */
 FL_API fl_cancel_token *fl_group_token(fl_group *g);
 
 /*
- * Joins `g`, at the end of the block of an FL_SCOPED variable. A failure that no join has returned
- * is reported as a later one ("Failure" above). Panics if fl_group_join() would return -EDEADLK.
+ * Joins `g`, at the end of the block of an FL_SCOPED variable. A failure goes where later ones go
+ * ("Failure" above). Panics where fl_group_join() returns -EDEADLK.
  */
 FL_API void fl_group_destroy(fl_group *g);
 

@@ -70,7 +70,10 @@ typedef struct fl_listen_config {
 	int backlog;
 	/* Whether TCP listeners share the port. The system distributes the connections. */
 	bool reuse_port;
-	/* The mode of a Unix socket's file, such as 0600. 0: 0777 without the umask's bits. */
+	/*
+	 *  The mode that a Unix socket's file has from its start, such as 0600. 0: 0777 without the
+	 * umask's bits.
+	 */
 	unsigned mode;
 	uintptr_t more_[4];
 } fl_listen_config;
