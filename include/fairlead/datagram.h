@@ -71,7 +71,10 @@ typedef struct fl_datagram_config {
  * MCAST_JOIN_GROUP on fl_datagram_fd(). Returns 0, or:
  *   -EADDRINUSE  the port is in use
  *   -ENODEV      the config names an interface that does not exist
- *   other        an error of fl_listener_open_tcp()
+ *   -EADDRNOTAVAIL, -EACCES, -EAFNOSUPPORT, -ENOTSUP, -ECANCELED, other
+ *                an error of fl_listener_open_tcp()
+ *   -EMFILE, -ENFILE, -ENOMEM, -ENOSPC
+ *                see "Codes" in fairlead/defs.h
  */
 FL_API FL_MUST_CHECK int fl_datagram_open_udp(fl_datagram **d, const char *host, uint16_t port,
                                               const fl_datagram_config *config);
@@ -82,7 +85,10 @@ FL_API FL_MUST_CHECK int fl_datagram_open_udp(fl_datagram **d, const char *host,
  * user can send to an abstract name. The file is made, replaced and removed as by
  * fl_listener_open_unix() (fairlead/net.h). Returns 0, or:
  *   -EADDRINUSE  a socket is open there, or a process is just opening the path
- *   other        an error of fl_listener_open_unix()
+ *   -ENOTSOCK, -ENAMETOOLONG, -ENOENT, -ENOTDIR, -EACCES, -EROFS, -EINVAL, other
+ *                an error of fl_listener_open_unix()
+ *   -EMFILE, -ENFILE, -ENOMEM, -ENOSPC, -ENOTSUP
+ *                see "Codes" in fairlead/defs.h
  */
 FL_API FL_MUST_CHECK int fl_datagram_open_unix(fl_datagram **d, const char *path);
 
@@ -155,7 +161,8 @@ FL_API FL_MUST_CHECK int fl_datagram_disconnect(fl_datagram *d);
  *   -ENOMEM        out of memory; or the queue of the network interface is full, and the datagram
  *                  is lost
  *   -EINVAL        UDP: the port is 0, or the socket's own address cannot reach the peer
- *   other          see "Results" in fairlead/datagram.h
+ *   -ETIMEDOUT, -ECANCELED, -EPIPE, -EFAULT
+ *                  see "Results" in fairlead/datagram.h
  */
 FL_API FL_MUST_CHECK int fl_datagram_send_to_until(fl_datagram *d, const void *data, size_t size, const fl_address *to,
                                                    fl_time deadline, fl_cancel_token *cancel);
@@ -179,7 +186,8 @@ FL_INLINE FL_MUST_CHECK int fl_datagram_try_send_to(fl_datagram *_d, const void 
  *   -ECONNREFUSED, -EHOSTUNREACH, -ENETUNREACH, or another error of the network
  *              a datagram to the connected peer did not arrive (ICMP) or, with `peer_errors` of the
  *              config, a datagram to the peer `from`
- *   other      see "Results" in fairlead/datagram.h
+ *   -ETIMEDOUT, -ECANCELED, -EPIPE, -EINVAL, -ENOMEM, -EFAULT
+ *              see "Results" in fairlead/datagram.h
  */
 FL_API FL_MUST_CHECK ssize_t fl_datagram_receive_until(fl_datagram *d, void *buffer, size_t size, fl_address *from,
                                                        fl_time deadline, fl_cancel_token *cancel);
@@ -209,9 +217,9 @@ typedef struct fl_datagram_message {
 
 /*
  * Sends `n` datagrams in order, and stores in `*sent`, which may be NULL, how many were sent.
- * Blocks the calling fiber while the system, or a Unix receiver, has no space. Returns 0, or:
- *   other  a result of fl_datagram_send_to() for the first datagram that was not sent; nor were
- *          those behind it
+ * Blocks the calling fiber while the system, or a Unix receiver, has no space. Returns 0, or an
+ * error of fl_datagram_send_to() for the first datagram that was not sent; those behind it were not
+ * sent either.
  */
 FL_API FL_MUST_CHECK int fl_datagram_send_many_until(fl_datagram *d, const fl_datagram_message *list, unsigned n,
                                                      unsigned *sent, fl_time deadline, fl_cancel_token *cancel);

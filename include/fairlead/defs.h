@@ -87,8 +87,8 @@
  *                     its block, also at a return, break or goto out of it, but not at a longjmp().
  *                     pthread_exit() and pthread_cancel() end it only with glibc, in C++ and in C
  *                     that was compiled with -fexceptions.
- *   Misuse            A bug of the caller panics if the library detects it (fairlead/error.h), such
- *                     as NULL in place of an executor.
+ *   Misuse            A bug of the caller, such as NULL in place of an executor, panics if the
+ *                     library detects it (fairlead/error.h).
  *
  * Codes
  *

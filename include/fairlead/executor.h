@@ -118,7 +118,7 @@ typedef struct fl_executor_config {
 #define FL_REGIONS_MAX 32
 #define FL_BACKLOG_MAX 0x3fffffffu
 
-/* What a kind of executor can do: the bits of fl_executor_capabilities(). */
+/* The bits of fl_executor_capabilities(). */
 enum {
 	FL_CAP_BY_REFERENCE = 1 << 0, /* a pointer in an argument means the same to the task */
 	FL_CAP_CONCURRENT = 1 << 1,   /* submit returns before the task has run */
@@ -362,9 +362,7 @@ FL_API void fl_executor_free(fl_executor *e);
  * Before this call, other threads must have ended their calls with `e`, and groups and iterations
  * that use `e` must be joined and freed. Do not use `e` afterwards. However, its tasks may use
  * fl_executor_current(), which refuses submits (-EPIPE), and groups and iterations of their own.
- * Returns 0, or:
- *   -EAGAIN  no thread can be started, or the library is being unloaded
- *   -ENOMEM  out of memory for a thread
+ * Returns 0 or -ENOMEM; or -EAGAIN if no thread can be started, or the library is being unloaded.
  */
 FL_API FL_MUST_CHECK int fl_executor_detach(fl_executor *e);
 
@@ -445,16 +443,14 @@ typedef struct fl_stats_type {
  *     for (size_t i = 0; fl_executor_type_stats(e, i, &type) == 0; i++)
  *             printf("%s: at most %lld ns\n", type.name, (long long)type.ran.max);
  *
- * Returns 0, or:
- *   -ENOENT  no type has this index
+ * Returns 0, or -ENOENT if no type has this index.
  */
 FL_API FL_MUST_CHECK int fl_executor_type_stats(const fl_executor *e, size_t index, fl_stats_type *stats);
 
 /*
  * Appends the counts of all executors of this process to `*text`, in the text format of Prometheus.
- * Returns 0, or:
- *   -ENOMEM  out of memory; `*text` is unchanged
- *   -E2BIG   the text would be longer than an fl_bytes can be; `*text` is unchanged
+ * Returns 0; or -ENOMEM, or -E2BIG if the text would be longer than an fl_bytes can be, and `*text`
+ * is unchanged.
  */
 FL_API FL_MUST_CHECK int fl_stats_text(fl_bytes *text);
 

@@ -134,10 +134,10 @@ FL_API FL_MUST_CHECK int fl_future_cancel_pending(fl_future *f);
 typedef void fl_future_callback(fl_future *f, void *arg);
 
 /*
- * Makes the thread that ends or cancels the task call `callback(f, arg)`, or this call itself, if
- * the task has ended already. Callbacks run in the order of registration, and a wait for the task
- * may return before them. A callback may free references to `f`, but must not block for long, or
- * wait for the end of the task's executor. Returns 0 or -ENOMEM.
+ * Registers `callback(f, arg)`, which the thread that ends or cancels the task calls. If the task
+ * has ended already, this call does. Callbacks run in the order of registration, and a wait for the
+ * task may return before them. A callback may free references to `f`, but must not block for long,
+ * or wait for the end of the task's executor. Returns 0 or -ENOMEM.
  */
 FL_API FL_MUST_CHECK int fl_future_on_end(fl_future *f, fl_future_callback *callback, void *arg);
 

@@ -77,20 +77,19 @@ typedef struct fl_group {
  * Otherwise `*result` is unchanged. With `result` NULL the result is dropped.
  *
  * In the `config` of fl_group_submit_with():
- *   deadline          is that of this task, which then fails with -ETIMEDOUT
+ *   deadline          is that of this task, which fails with -ETIMEDOUT if the deadline ends it
  *   cancel            must be NULL, because the group's token cancels the task
  *   backlog_deadline  limits the wait for a full backlog, as does the group's token
  *   on_end            is called after `*result` was set, and before a join returns. It must neither
  *                     free the future nor join
  *
- * The calls wait only where fl_executor_submit() would. They panic if the group has no executor.
+ * The calls wait only where fl_executor_submit() would, and panic if the group has no executor.
  * Returns 0, or:
  *   -ECANCELED  the group, or the scope in which it began, was cancelled; a member has failed; or
  *               the group's deadline has passed
- *   -ETIMEDOUT  only fl_group_submit_with(): the backlog was full until `backlog_deadline`
  *   -EINVAL     only fl_group_submit_with(): `cancel` is not NULL
- *   -ENOMEM     out of memory
- *   other       an error of fl_executor_submit()
+ *   -ENOMEM, -ETIMEDOUT, other
+ *               an error of fl_executor_submit()
  */
 FL_API FL_MUST_CHECK int fl_group_submit(fl_group *g, const fl_task_type *type, const void *arg, void *result);
 FL_API FL_MUST_CHECK int fl_group_submit_with(fl_group *g, const fl_task_type *type, const void *arg, void *result,
@@ -164,8 +163,8 @@ FL_API size_t fl_group_failed_index(const fl_group *g);
 FL_API fl_cancel_token *fl_group_token(fl_group *g);
 
 /*
- * Joins `g`, at the end of the block of an FL_SCOPED variable. A failure goes where later ones go
- * ("Failure" above). Panics where fl_group_join() returns -EDEADLK.
+ * Joins `g`, at the end of the block of an FL_SCOPED variable. A failure is then reported as a
+ * later one ("Failure" above). Panics where fl_group_join() returns -EDEADLK.
  */
 FL_API void fl_group_destroy(fl_group *g);
 

@@ -28,7 +28,7 @@ FL_BEGIN_DECLS
  *
  * A thread runs one loop at a time, and a loop always runs on the thread that ran it first. Only
  * that thread may call the functions that take a loop, unless their comment says otherwise. After
- * -ENOTSUP the log says if a running loop or a fiber was missing.
+ * -ENOTSUP the log says what is missing: a running loop, or a fiber as the caller.
  *
  * The callbacks of a loop, for posts, timers and watches, run on its thread, outside of fibers, and
  * may start fibers. They should not wait, because that delays all other callbacks.
@@ -51,7 +51,8 @@ typedef struct fl_loop_config {
  *
  * Returns the result of `function`; or, if `function` was not called:
  *   -EALREADY  the caller is a fiber or a callback of a loop
- *   other      an error of fl_loop_create()
+ *   -ENOMEM, -EMFILE, -ENFILE, -ENOSPC, -ENOTSUP, -ENOSYS
+ *              an error of fl_loop_create()
  */
 FL_API FL_MUST_CHECK int fl_loop_run(fl_fiber_function *function, void *arg);
 
@@ -67,7 +68,7 @@ FL_API FL_MUST_CHECK int fl_loop_create(fl_loop **l, const fl_loop_config *confi
 
 /*
  * Does the same as fl_loop_run() on the loop `l`, which it does not free, so that the loop can run
- * again. Another thread than the one that ran the loop gets -EPERM.
+ * again. On another thread than that of the loop it returns -EPERM.
  */
 FL_API FL_MUST_CHECK int fl_loop_run_on(fl_loop *l, fl_fiber_function *function, void *arg);
 
@@ -147,7 +148,7 @@ struct fl_loop_watch {
  * Starts the watch `w`, which must not be started already, of the descriptor `fd`. `events` is
  * FL_FD_IN, FL_FD_OUT, both, or 0 for FL_FD_ERR only. Returns 0, or:
  *   -EBADF            `fd` is not open
- *   -EEXIST           the loop watches this descriptor already: use a dup()
+ *   -EEXIST           the loop watches this descriptor already: use dup()
  *   -EPERM            `fd` is always ready, such as a regular file
  *   -EINVAL           `events` has another bit, or `fd` is the loop's own descriptor (fl_loop_fd())
  *   -ELOOP            `fd` is an epoll descriptor that watches this loop, or is nested too deeply
@@ -162,7 +163,7 @@ FL_API FL_MUST_CHECK int fl_loop_watch_start(fl_loop *l, fl_loop_watch *w, int f
  */
 FL_API FL_MUST_CHECK int fl_loop_watch_change(fl_loop_watch *w, unsigned events);
 
-/* Stops `w`: its callback is not called again. Returns 0, or -EALREADY if `w` was not started. */
+/* Stops `w`. Returns 0, or -EALREADY if `w` was not started. */
 FL_API int fl_loop_watch_cancel(fl_loop_watch *w);
 
 /*
@@ -183,7 +184,7 @@ FL_API int fl_loop_fd(const fl_loop *l);
  * fl_loop_fd() becomes readable. Returns 0, or:
  *   -EALREADY  the caller is a fiber or a callback of a loop
  *   -EPERM     another thread has run the loop
- *   -ENOMEM    in the first iteration: out of memory for the stack of a signal handler
+ *   -ENOMEM    out of memory, in the first iteration
  *
  * Between two calls the fibers cannot run, so the caller must not wait for what only a fiber can
  * do, or for a lock, permit or item that a fiber holds or was given. It may wait for other threads
@@ -216,7 +217,7 @@ FL__SCOPED(fl_loop, fl_loop_free)
  * A cancel or the deadline also cancels the function's scope, so that its waits return -ECANCELED,
  * and fl_cancel_token_is_requested(NULL) is true in it.
  *
- * A loop has few threads for these calls: at most 4 more than usable CPUs, and at most 32. Submit
+ * A loop has few threads for these calls: at most 32, and at most 4 more than usable CPUs. Submit
  * calls that may hang for long to an executor of their own.
  */
 FL_API FL_MUST_CHECK int fl_blocking_call_until(fl_fiber_function *function, void *arg, int *result, fl_time deadline,

@@ -43,7 +43,8 @@ FL_BEGIN_DECLS
  *   -ENOMEM        out of memory
  *   -EAFNOSUPPORT  the system does not have the family of the address
  *   -EINVAL        the host is NULL, or an invalid name
- *   other          an error of the system, such as -EMFILE
+ *   -EMFILE, -ENFILE, other
+ *                  an error of the system
  */
 
 /*
@@ -71,7 +72,7 @@ typedef struct fl_listen_config {
 	/* Whether TCP listeners share the port. The system distributes the connections. */
 	bool reuse_port;
 	/*
-	 *  The mode that a Unix socket's file has from its start, such as 0600. 0: 0777 without the
+	 * The mode that a Unix socket's file has from its start, such as 0600. 0: 0777 without the
 	 * umask's bits.
 	 */
 	unsigned mode;
@@ -138,10 +139,8 @@ FL_API void fl_listener_close(fl_listener *l);
  * none. Returns 0, or:
  *   -EPIPE  the listener is closed
  *   -EBUSY  another fiber accepts
- *   -EMFILE, -ENFILE, -ENOMEM, -ENOSPC
+ *   -EMFILE, -ENFILE, -ENOMEM, -ENOSPC, -ETIMEDOUT, -ECANCELED, -EINVAL
  *           see "Codes" in fairlead/defs.h. The connection remains for the next call
- *   -ETIMEDOUT, -ECANCELED, -EINVAL
- *           see "Codes" in fairlead/defs.h
  */
 FL_API FL_MUST_CHECK int fl_listener_accept_until(fl_listener *l, fl_stream **s, fl_time deadline,
                                                   fl_cancel_token *cancel);
@@ -159,9 +158,7 @@ FL_INLINE FL_MUST_CHECK int fl_listener_try_accept(fl_listener *_l, fl_stream **
 /* Returns the TCP port, or 0 for a Unix listener. */
 FL_API uint16_t fl_listener_port(const fl_listener *l);
 
-/*
- * Returns the descriptor, which is non-blocking and which the listener owns, or -1 if it is closed.
- */
+/* Returns the non-blocking descriptor, which the listener owns, or -1 if it is closed. */
 FL_API int fl_listener_fd(const fl_listener *l);
 
 /*
@@ -175,8 +172,8 @@ FL_API int fl_listener_fd(const fl_listener *l);
  * Returns 0, or:
  *   -ETIMEDOUT  the deadline for lookup and connect passed, or the system gave up, after minutes
  *   -ECONNREFUSED, -EHOSTUNREACH, -ENETUNREACH, -EADDRNOTAVAIL
- *               all attempts failed, and this is the last failure at the remote side, or otherwise
- *               here
+ *               all attempts failed. The code is that of the last one, or of the last one that
+ *               failed at the remote side
  *   -ECANCELED, -EMFILE, -ENFILE, -ENOMEM, -ENOSPC, -ENOTSUP
  *               see "Codes" in fairlead/defs.h
  *   other       an error of the system or the lookup ("Results of a lookup" in fairlead/net.h)

@@ -202,8 +202,7 @@ FL_API void fl_process_main(int argc, char **argv);
  *               getsockopt()
  *   -ETIMEDOUT  the fork server did not answer within 30 s
  *   -EPROTO     the fork server ended before it answered
- *   -EAGAIN     the system has no process for it now; or the caller's rights changed during the
- *               call
+ *   -EAGAIN     the system has no process for it now; or the caller's rights changed meanwhile
  *   -ENOMEM, -EMFILE, -ENFILE, -ETOOMANYREFS
  *               see "Codes" in fairlead/defs.h
  *   -ENOSYS     pidfd_open() (Linux 5.3) is missing; or a sandbox forbids it, waitid(),
@@ -242,8 +241,7 @@ FL_API FL_MUST_CHECK int fl_process_preload(void);
  *   -ETXTBSY         the program's file is open for writing: try again, since a child that was just
  *                    forked may have it open
  *   -ENODEV          an output is FL_PROCESS_NULL, and the system has no /dev/null
- *   -EAGAIN          the system has no process for it now; or the caller's rights changed while a
- *                    fork server was made
+ *   -EAGAIN          the system has no process for it now; or the caller's rights changed meanwhile
  *   -ENOMEM, -EMFILE, -ENFILE, -ETOOMANYREFS
  *                    see "Codes" in fairlead/defs.h
  *   other            an error of the system, such as -EACCES of a file that may not be executed
@@ -281,7 +279,7 @@ FL_INLINE FL_MUST_CHECK int fl_process_try_join(fl_process *_p, fl_process_statu
  *
  * Returns 0, or:
  *   -ESRCH   the process has ended
- *   -EINVAL  `signal` is not the number of a signal
+ *   -EINVAL  `signal` is not a signal
  *   -EPERM   the process runs as another user, or a sandbox forbids pidfd_send_signal()
  *   -ENOSYS  pidfd_send_signal() (Linux 5.1) is missing, or a sandbox forbids it
  */
@@ -328,8 +326,8 @@ FL_API FL_MUST_CHECK int fl_process_stop(fl_process *p, fl_duration grace, fl_pr
 FL_API int fl_process_pipe(const fl_process *p, int stream);
 
 /*
- * Does the same as fl_process_pipe(), with the same results, but you own the descriptor from now
- * on. No other thread may use the handle's pipes at the same time.
+ * Does the same as fl_process_pipe(), but you own the descriptor from now on. No other thread may
+ * use the handle's pipes at the same time.
  */
 FL_API int fl_process_take_pipe(fl_process *p, int stream);
 

@@ -172,7 +172,7 @@ FL_API FL_MUST_CHECK int fl_queue_get_many_until(fl_queue *q, void *items, size_
 
 /*
  * Closes `q`: later puts and the puts that wait now return -EPIPE, but the items in `q` can still
- * be got. A second call has no effect.
+ * be got.
  */
 FL_API void fl_queue_close(fl_queue *q);
 
@@ -194,9 +194,7 @@ FL_API FL_MUST_CHECK int fl_queue_try_task_done(fl_queue *q);
 
 /*
  * Waits until all items that were put into `q` are done (fl_queue_task_done()). Both functions
- * block the calling context. Returns 0, or:
- *   -ECANCELED  the wait was cancelled
- *   -ETIMEDOUT  the deadline passed
+ * block the calling context. Returns 0, -ETIMEDOUT or -ECANCELED.
  */
 FL_API FL_MUST_CHECK int fl_queue_join_until(fl_queue *q, fl_time deadline, fl_cancel_token *cancel);
 FL_INLINE FL_MUST_CHECK int fl_queue_join(fl_queue *_q)

@@ -34,7 +34,7 @@ FL_BEGIN_DECLS
  * Deaths and stopped processes
  *
  * No context waits for a dead process. A process that is killed in a put has put the whole item, or
- * nothing; after a get, the item is lost or stays in the queue.
+ * nothing. One that is killed in a get leaves the item in the queue, or loses it.
  *
  * While a process is stopped (SIGSTOP) in the middle of an operation on the queue, other operations
  * block their whole threads, and then return -ETIMEDOUT: a wait at its deadline, a try after a
@@ -58,8 +58,7 @@ typedef struct fl_shm_queue_config {
 /*
  * Makes a queue in `region`, and a handle of it, which must be freed before that of the region.
  * `config` is required. The call waits as fl_shm_block_alloc() does. Returns 0, or:
- *   -EINVAL     the config has neither an item size nor frame bytes; or frame bytes and an item
- *               size or a capacity
+ *   -EINVAL     the config has neither items nor frames, or both
  *   -EOVERFLOW  the config has too many items or bytes
  *   -ENOMEM     no memory, in the process or in the region
  *   -EROFS      the region is read-only in this process
@@ -111,7 +110,8 @@ FL_API FL_MUST_CHECK int fl_shm_queue_put_until(fl_shm_queue *q, const void *ite
  * empty. Returns 0, or:
  *   -EAGAIN  the queue is empty
  *   -EPIPE   the queue is closed and empty
- *   other    an error of fl_shm_queue_put()
+ *   -ETIMEDOUT, -ECANCELED, -EINVAL, -EBADMSG
+ *            an error of fl_shm_queue_put()
  */
 FL_INLINE FL_MUST_CHECK int fl_shm_queue_get(fl_shm_queue *q, void *item);
 FL_INLINE FL_MUST_CHECK int fl_shm_queue_try_get(fl_shm_queue *q, void *item);
@@ -181,16 +181,15 @@ FL_API FL_MUST_CHECK int fl_shm_queue_close_now(fl_shm_queue *q, size_t *dropped
 
 /*
  * Counts one item or frame that was got as done, for fl_shm_queue_join(). Any context may do so,
- * for example for a dead consumer. Returns 0, -ETIMEDOUT or -EBADMSG, as fl_shm_queue_close(), or
- * -EINVAL if all that were got are done already.
+ * for example for a dead consumer. Returns 0, -ETIMEDOUT or -EBADMSG, as fl_shm_queue_close() does,
+ * or -EINVAL if all that were got are done already.
  */
 FL_API FL_MUST_CHECK int fl_shm_queue_task_done(fl_shm_queue *q);
 
 /*
- * Waits until fl_shm_queue_task_done() was called once for each item that was put. Both functions
- * block the calling context. At most 2^32 - 1 items may be not done at one time. Returns 0, or:
- *   -ETIMEDOUT, -ECANCELED, -EBADMSG
- *      an error of fl_shm_queue_put()
+ * Waits until fl_shm_queue_task_done() was called once for each item that was put. At most 2^32 - 1
+ * items may be unfinished at a time. Both functions block the calling context. Returns 0,
+ * -ETIMEDOUT, -ECANCELED or -EBADMSG.
  */
 FL_API FL_MUST_CHECK int fl_shm_queue_join_until(fl_shm_queue *q, fl_time deadline, fl_cancel_token *cancel);
 FL_INLINE FL_MUST_CHECK int fl_shm_queue_join(fl_shm_queue *_q)
@@ -208,9 +207,9 @@ FL_API size_t fl_shm_queue_capacity(const fl_shm_queue *q);
 FL_API size_t fl_shm_queue_item_size(const fl_shm_queue *q);
 
 /*
- * FL_ON_SHM_QUEUE() and FL_ON_SHM_QUEUE_SPACE() are objects for FL_WAIT_ANY(), which are ready when
- * there is an item or a frame, and when there is space for an item or an empty frame. Both are
- * ready if the queue is closed.
+ * FL_ON_SHM_QUEUE() and FL_ON_SHM_QUEUE_SPACE() are objects for FL_WAIT_ANY(), ready when there is
+ * an item or a frame, and when there is space for an item or an empty frame. Both are ready if the
+ * queue is closed.
  */
 #define FL_ON_SHM_QUEUE(q) FL__ON(fl__on_shm_queue, (q))
 #define FL_ON_SHM_QUEUE_SPACE(q) FL__ON(fl__on_shm_queue_space, (q))

@@ -103,7 +103,8 @@ FL_API void fl_stream_abort(fl_stream *s);
  *   > 0      the number of bytes
  *   0        the end of the stream
  *   -EINVAL  `size` is 0
- *   other    see "Results" in fairlead/stream.h
+ *   -ETIMEDOUT, -ECANCELED, -ENOMEM, other
+ *            see "Results" in fairlead/stream.h
  */
 FL_API FL_MUST_CHECK ssize_t fl_stream_read_some_until(fl_stream *s, void *buffer, size_t size, fl_time deadline,
                                                        fl_cancel_token *cancel);
@@ -125,7 +126,8 @@ FL_API FL_MUST_CHECK ssize_t fl_stream_try_read_some(fl_stream *s, void *buffer,
  * Returns:
  *   >= 0     the number of bytes, below `size` only at the end of the stream
  *   -ENOMEM  out of memory; fl_stream_got() bytes may be in `buffer`
- *   other    see "Results" in fairlead/stream.h
+ *   -ETIMEDOUT, -ECANCELED, other
+ *            see "Results" in fairlead/stream.h
  */
 FL_API FL_MUST_CHECK ssize_t fl_stream_read_exactly_until(fl_stream *s, void *buffer, size_t size, fl_time deadline,
                                                           fl_cancel_token *cancel);
@@ -141,7 +143,8 @@ FL_INLINE FL_MUST_CHECK ssize_t fl_stream_read_exactly(fl_stream *_s, void *_buf
  *   0          the end of the stream
  *   -EMSGSIZE  the next `size` bytes, or FL_STREAM_LIMIT bytes, have no delimiter
  *   -EINVAL    `size` or `delimiter_size` is 0
- *   other      see "Results" in fairlead/stream.h
+ *   -ETIMEDOUT, -ECANCELED, -ENOMEM, other
+ *              see "Results" in fairlead/stream.h
  */
 FL_API FL_MUST_CHECK ssize_t fl_stream_read_delimited_until(fl_stream *s, void *buffer, size_t size,
                                                             const void *delimiter, size_t delimiter_size,
@@ -159,7 +162,8 @@ FL_INLINE FL_MUST_CHECK ssize_t fl_stream_read_delimited(fl_stream *_s, void *_b
  *   0          the end of the stream
  *   -EMSGSIZE  the next `size` - 1 bytes, or FL_STREAM_LIMIT bytes, have no newline
  *   -EINVAL    `size` is below 2
- *   other      see "Results" in fairlead/stream.h
+ *   -ETIMEDOUT, -ECANCELED, -ENOMEM, other
+ *              see "Results" in fairlead/stream.h
  */
 FL_INLINE FL_MUST_CHECK ssize_t fl_stream_read_line_until(fl_stream *_s, char *_line, size_t _size, fl_time _deadline,
                                                           fl_cancel_token *_cancel)
@@ -193,7 +197,8 @@ FL_API size_t fl_stream_got(const fl_stream *s);
  * Returns:
  *   0       the system has the bytes
  *   -EPIPE  fl_stream_close_write() was called before, or the peer no longer reads
- *   other   see "Results" in fairlead/stream.h; fl_stream_written() bytes were written
+ *   -ETIMEDOUT, -ECANCELED, -ENOMEM, other
+ *           see "Results" in fairlead/stream.h; fl_stream_written() bytes were written
  */
 FL_API FL_MUST_CHECK int fl_stream_write_until(fl_stream *s, const void *data, size_t size, fl_time deadline,
                                                fl_cancel_token *cancel);
@@ -227,7 +232,8 @@ FL_INLINE FL_MUST_CHECK int fl_stream_writev(fl_stream *_s, const struct iovec *
  *   -EBADF         one of the descriptors is not open
  *   -ENOTSUP       the stream is not a Unix socket
  *   -ETOOMANYREFS  see "Codes" in fairlead/defs.h
- *   other          an error of fl_stream_write(). The descriptors were sent if fl_stream_written()
+ *   -ETIMEDOUT, -ECANCELED, -EPIPE, -ENOMEM, other
+ *                  an error of fl_stream_write(). The descriptors were sent if fl_stream_written()
  *                  is not 0
  */
 FL_API FL_MUST_CHECK int fl_stream_send_fds_until(fl_stream *s, const void *data, size_t size, const int *fds,
@@ -254,7 +260,8 @@ FL_INLINE FL_MUST_CHECK int fl_stream_send_fds(fl_stream *_s, const void *_data,
  *   -ENOTSUP   the stream is not a Unix socket
  *   -EINVAL    `size` is 0
  *   -ENOMEM    out of memory; fl_stream_got() bytes may be in `buffer`
- *   other      see "Results" in fairlead/stream.h
+ *   -ETIMEDOUT, -ECANCELED, other
+ *              see "Results" in fairlead/stream.h
  */
 FL_API FL_MUST_CHECK ssize_t fl_stream_receive_fds_until(fl_stream *s, void *buffer, size_t size, int *fds, unsigned *n,
                                                          fl_time deadline, fl_cancel_token *cancel);
