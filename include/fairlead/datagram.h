@@ -26,7 +26,7 @@ FL_BEGIN_DECLS
  * Loop and fibers
  *
  * The rules for streams hold here, too (fairlead/stream.h, "Loop and fibers"), but any number of
- * fibers may send and receive at the same time. Each datagram goes to one of them.
+ * fibers may send and receive at the same time.
  *
  * Results
  *
@@ -42,10 +42,7 @@ typedef struct fl_datagram fl_datagram;
 
 /* How a UDP socket is opened. */
 typedef struct fl_datagram_config {
-	/*
-	 * Sockets of one user share the port, which is otherwise exclusive. The system chooses one
-	 * for each datagram.
-	 */
+	/* Sockets of one user share the port, which is otherwise exclusive. */
 	bool reuse_port;
 	/* Sockets of any user share the port, as the receivers of a multicast group do. */
 	bool reuse_address;
@@ -93,9 +90,8 @@ FL_API FL_MUST_CHECK int fl_datagram_open_udp(fl_datagram **d, const char *host,
 FL_API FL_MUST_CHECK int fl_datagram_open_unix(fl_datagram **d, const char *path);
 
 /*
- * Creates an fl_datagram that owns `fd`, a datagram socket of IPv4, IPv6 or Unix, on the loop that
- * the calling thread runs, and makes `fd` close-on-exec. After an error you still own `fd`. Returns
- * 0, or:
+ * Creates an fl_datagram that owns the datagram socket `fd`, on the loop that the calling thread
+ * runs, and makes `fd` close-on-exec. After an error you still own `fd`. Returns 0, or:
  *   -EBADF     `fd` is not open
  *   -ENOTSOCK  `fd` is not a socket
  *   -EINVAL    `fd` is another kind of socket
@@ -110,14 +106,14 @@ FL_API void fl_datagram_free(fl_datagram *d);
 
 /*
  * Closes the socket and removes its file, so that the port or path is free. Fibers that send or
- * receive get -EPIPE within 32 ms. The call may be repeated.
+ * receive get -EPIPE.
  */
 FL_API void fl_datagram_close(fl_datagram *d);
 
 /*
- * Connects the socket to a peer, or to another peer: sends without an address go to the peer, and
- * only its datagrams are received, except those that arrived before. The call does not wait, and a
- * UDP peer need not exist. Returns 0, or:
+ * Connects the socket to a peer, without waiting: sends without an address go to the peer, and only
+ * its datagrams are received, except those that arrived before. A UDP peer need not exist. Returns
+ * 0, or:
  *   -EPIPE         `d` is closed
  *   -EINVAL        the caller does not run the socket's loop
  *   -EAFNOSUPPORT  `peer` is not an address for this kind of socket
@@ -171,7 +167,7 @@ FL_INLINE FL_MUST_CHECK int fl_datagram_send_to(fl_datagram *_d, const void *_da
 	return fl_datagram_send_to_until(_d, _data, _size, _to, FL_FOREVER, NULL);
 }
 
-/* Does the same as fl_datagram_send_to(), but returns -EAGAIN instead of waiting for space. */
+/* Does the same as fl_datagram_send_to(), but returns -EAGAIN instead of waiting. */
 FL_INLINE FL_MUST_CHECK int fl_datagram_try_send_to(fl_datagram *_d, const void *_data, size_t _size,
                                                     const fl_address *_to)
 {
@@ -181,7 +177,7 @@ FL_INLINE FL_MUST_CHECK int fl_datagram_try_send_to(fl_datagram *_d, const void 
 /*
  * Receives a datagram into `buffer`, and stores its sender in `from`, which may be NULL. Blocks the
  * calling fiber while no datagram is available. Returns:
- *   >= 0       the size of the datagram; 0 for an empty one
+ *   >= 0       the size of the datagram
  *   -EMSGSIZE  the datagram is larger than `size`, and its rest is lost
  *   -ECONNREFUSED, -EHOSTUNREACH, -ENETUNREACH, or another error of the network
  *              a datagram to the connected peer did not arrive (ICMP) or, with `peer_errors` of the
@@ -229,7 +225,7 @@ FL_INLINE FL_MUST_CHECK int fl_datagram_send_many(fl_datagram *_d, const fl_data
 	return fl_datagram_send_many_until(_d, _list, _n, _sent, FL_FOREVER, NULL);
 }
 
-/* Does the same as fl_datagram_send_many(), but returns -EAGAIN instead of waiting for space. */
+/* Does the same as fl_datagram_send_many(), but returns -EAGAIN instead of waiting. */
 FL_INLINE FL_MUST_CHECK int fl_datagram_try_send_many(fl_datagram *_d, const fl_datagram_message *_list, unsigned _n,
                                                       unsigned *_sent)
 {

@@ -24,10 +24,9 @@
  *                     happened, and no callback will run. The exceptions are -EINPROGRESS ("Codes"
  *                     below), and calls that move many items, which may have moved some.
  *   Waiting           A function waits only where its comment says so, except for locks that are
- *                     held for a few instructions. "Blocks the calling context" means that it
- *                     suspends the calling fiber or, outside of fibers, the calling thread. If it
- *                     can return -ECANCELED, its wait observes the context's cancel scope
- *                     (fairlead/cancel.h).
+ *                     held for a few instructions. "Blocks the calling context" means: the calling
+ *                     fiber or, outside of fibers, the calling thread. If it can return -ECANCELED,
+ *                     its wait observes the context's cancel scope (fairlead/cancel.h).
  *   Forms             fl_x_op(x) waits. fl_x_try_op(x) never waits: if it would have to, it changes
  *                     nothing and returns -EAGAIN. fl_x_op_until(x, deadline, cancel) gives up at
  *                     an absolute deadline (-ETIMEDOUT) or when a token is cancelled (-ECANCELED),
@@ -52,9 +51,7 @@
  *                     asynchronously. docs/in-your-process.md says what follows if a task or a
  *                     callback reaches a cancellation point.
  *   errno             Locks and waits preserve it.
- *   Names             Names at file scope begin with fl_ or FL_. A function of yours that the
- *                     library calls is a handler if it is set for a thread or the process, and
- *                     otherwise a callback.
+ *   Names             Names at file scope begin with fl_ or FL_.
  *   Counts            A call that puts, gets or sends many items stores how many it has moved in
  *                     `*count`, also after an error. A call that reads or receives returns how many
  *                     bytes or messages it has got, and an error only if it has got none.
@@ -64,15 +61,14 @@
  *                     (put it into a struct), except for FL_SHM_ARRAY_OF, FL_SHM_AT and
  *                     FL_BYTES_EACH.
  *   Configs           Set the members of a struct fl_x_config that you need, and leave the others
- *                     zero, also `more_`, to which a later version of the shared library may give a
- *                     meaning.
- *   Macros            Do not define macros with these names: keywords; names of the C library;
- *                     names that begin with fl_, FL_, FAIRLEAD_ or an underscore, or end with an
- *                     underscore; and, unless the macro has parameters, names of parameters and
- *                     members in these headers, such as `name` or `size`.
+ *                     zero, also `more_`, which is for later versions.
+ *   Macros            Do not define macros with names of keywords or of the C library, names that
+ *                     begin with fl_, FL_, FAIRLEAD_ or an underscore, or end with an underscore,
+ *                     nor macros without parameters that have a name of a parameter or member in
+ *                     these headers, such as `size`.
  *   Arguments         The order is: what the function makes, or otherwise the object; inputs; where
- *                     results are stored; the deadline; the cancel token. `config` may be NULL, and
- *                     so may the handle that fl_x_free() frees.
+ *                     results are stored; the deadline; the cancel token. `config`, and the handle
+ *                     that fl_x_free() frees, may be NULL.
  *   Copies            Use an object only through the copy of the library that made it.
  *   Unload            Before a dlclose() of a shared object that contains the library, free, join
  *                     or stop all objects (docs/in-your-process.md says what else to do).
@@ -84,7 +80,7 @@
  *                     returns an error. Ending a handle twice is a bug, which usually panics while
  *                     debugging is on (fairlead/debug.h).
  *   Cleanup           What FL_SCOPED, FL_LOCKED, FL_BLOCKING and similar macros declare ends with
- *                     its block, also at a return, break or goto out of it, but not at a longjmp().
+ *                     its block, also at a return, break or goto, but not at a longjmp().
  *                     pthread_exit() and pthread_cancel() end it only with glibc, in C++ and in C
  *                     that was compiled with -fexceptions.
  *   Misuse            A bug of the caller, such as NULL in place of an executor, panics if the
@@ -96,7 +92,7 @@
  *   -EAGAIN        not now: a try form would have to wait, or the system has no thread, process or
  *                  rank for what the call starts
  *   -EBUSY         the object, or the part of it that the call needs, is in use, and the call does
- *                  not wait for the end of that use
+ *                  not wait for it
  *   -EINPROGRESS   what was asked for, or what was to be cancelled, has begun, and is not finished
  *   -ECANCELED     the wait was cancelled
  *   -ETIMEDOUT     the deadline passed
@@ -115,8 +111,8 @@
  */
 
 /*
- * A function of the library. Only a shared libfairlead exports it. A static copy is compiled with
- * -fvisibility=hidden, so that a shared object into which it is linked uses this copy and hides it.
+ * A function of the library. Only a shared libfairlead exports it; a shared object hides the static
+ * copy that it contains.
  */
 #ifdef FL__SHARED
 #define FL_API __attribute__((__visibility__("default")))
@@ -197,10 +193,7 @@ inline T fl__cast_address(uintptr_t _n)
 #define FL__CAST_CONST(type, p) ((type)(const void *)(p))
 #define FL__CAST_ADDRESS(type, n) ((type)(uintptr_t)(n))
 #endif
-/*
- * Declares an atomic member of 64 bits. 32-bit x86 would align it only to 4 bytes, so that it could
- * lie in two cache lines, where a load is not atomic.
- */
+/* Declares an atomic member of 64 bits, which 32-bit x86 would align only to 4 bytes. */
 #ifdef __i386__
 #define FL__WORD64 __attribute__((__aligned__(8)))
 #else
@@ -211,8 +204,7 @@ inline T fl__cast_address(uintptr_t _n)
 
 /*
  * If a macro cannot take a type, FL__NAMED() makes the compiler's errors begin with a sentence, and
- * so does FL__VALUE() where values of the type are passed. (In the type of a function an array
- * parameter becomes a pointer.)
+ * so does FL__VALUE() where values of the type are passed.
  */
 #define FL__NAMED(type)                                                                                                \
 	FL__ASSERT(sizeof(#type) > 1, "a type is missing here");                                                       \
@@ -245,10 +237,10 @@ inline T fl__cast_address(uintptr_t _n)
  *
  *     FL_SCOPED(fl_executor) *pool = NULL;
  *
- * `type` is a type of these headers that has a free function, a typed queue, or one of these
- * structs: fl_cancel_token, fl_cancel_callback, fl_group, fl_timeout and fl_timer. The variable
- * must have an initializer, which may be NULL for a handle, and must not be an array. "Cleanup"
- * above says what ends the block.
+ * `type` has a free function in these headers, or is a typed queue, fl_cancel_token,
+ * fl_cancel_callback, fl_group, fl_timeout or fl_timer. The variable must have an initializer,
+ * which may be NULL for a handle, and must not be an array. "Cleanup" above says what ends the
+ * block.
  */
 #define FL_SCOPED(type) __attribute__((__cleanup__(fl__scoped_##type), __unused__)) type
 

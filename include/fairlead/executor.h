@@ -190,7 +190,7 @@ typedef struct fl_submit_config {
 /*
  * Submits a task of `type` to `e`, with a copy of `*arg`, and stores a future of the task in `*f`,
  * unless `f` is NULL. `arg` may be NULL if the argument has no size. fl_executor_submit_with() adds
- * the conditions of `config`. An accepted task ends exactly once: it is done or cancelled.
+ * the conditions of `config`.
  *
  *     rc = count_primes_submit(pool, range, &f);      // FL_TASK(count_primes, struct range, ...)
  *     if (rc == 0)
@@ -449,8 +449,8 @@ FL_API FL_MUST_CHECK int fl_executor_type_stats(const fl_executor *e, size_t ind
 
 /*
  * Appends the counts of all executors of this process to `*text`, in the text format of Prometheus.
- * Returns 0; or -ENOMEM, or -E2BIG if the text would be longer than an fl_bytes can be, and `*text`
- * is unchanged.
+ * Returns 0 or, with `*text` unchanged, -ENOMEM, or -E2BIG if the text would be longer than an
+ * fl_bytes can be.
  */
 FL_API FL_MUST_CHECK int fl_stats_text(fl_bytes *text);
 

@@ -22,9 +22,9 @@ struct fl_task_type;
  *     if (rc == FL_ETASK)
  *             fprintf(stderr, "%s\n", fl_future_message(f));
  *
- * A future is pending, then running, then done; or it is cancelled, if its task is cancelled before
- * it starts. A context that sees a future done or cancelled sees what its task wrote. Each handle
- * is one reference, which its owner frees once, at any time.
+ * A future is pending, then running, then done; or cancelled, if its task is cancelled before it
+ * starts. A context that sees a future done or cancelled sees what its task wrote. Each handle is
+ * one reference, which its owner frees once, at any time.
  */
 typedef struct fl_future fl_future;
 
@@ -103,8 +103,8 @@ FL_API const void *fl_future_result(const fl_future *f);
  *   -EINPROGRESS  the task has not ended
  *   -ECANCELED    the task was cancelled, or its function returned -ECANCELED
  *   -ETIMEDOUT    a deadline ended the task (fl_submit_config), or its function returned -ETIMEDOUT
- *   other         the error that the task's function returned, or why it could not end, such as
- *                 -EOWNERDEAD if its worker died
+ *   other         the error that the task's function returned, or, for example, -EOWNERDEAD if its
+ *                 worker died
  */
 FL_API int fl_future_error(const fl_future *f);
 
@@ -238,7 +238,7 @@ typedef struct fl_as_completed fl_as_completed;
 
 /*
  * Creates an iteration over the `n` futures of the array `f`, with references of its own. A future
- * that is in the array twice is returned once, with its first index. Returns 0 or -ENOMEM.
+ * that is there twice is returned once. Returns 0 or -ENOMEM.
  */
 FL_API FL_MUST_CHECK int fl_as_completed_create(fl_as_completed **c, fl_future *const *f, size_t n);
 

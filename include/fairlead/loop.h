@@ -57,8 +57,8 @@ typedef struct fl_loop_config {
 FL_API FL_MUST_CHECK int fl_loop_run(fl_fiber_function *function, void *arg);
 
 /*
- * Creates a loop, which fl_loop_run_on() and fl_loop_run_once() run. Any thread may call it.
- * Returns 0, or:
+ * Creates a loop for fl_loop_run_on() and fl_loop_run_once(). Any thread may call it. Returns 0,
+ * or:
  *   -ENOMEM, -EMFILE, -ENFILE, -ENOSPC
  *             see "Codes" in fairlead/defs.h
  *   -ENOTSUP  the thread has a shadow stack
@@ -246,9 +246,8 @@ typedef struct fl_loop_debug_config {
 } fl_loop_debug_config;
 
 /*
- * Switches the reports of slow fibers on, or changes their limit. A `config` that is NULL or
- * all-zero, and each error, switches them off. Returns 0 or -ENOMEM, or -EINVAL if `slow` is
- * negative.
+ * Switches the reports of slow fibers on, or off if `config` is NULL or all-zero, or after an
+ * error. Returns 0 or -ENOMEM, or -EINVAL if `slow` is negative.
  */
 FL_API FL_MUST_CHECK int fl_loop_debug(fl_loop *l, const fl_loop_debug_config *config);
 

@@ -69,7 +69,7 @@ typedef struct fl_listener fl_listener;
 typedef struct fl_listen_config {
 	/* The most connections that wait for an accept. 0: the system's limit. */
 	int backlog;
-	/* Whether TCP listeners share the port. The system distributes the connections. */
+	/* Whether TCP listeners share the port. */
 	bool reuse_port;
 	/*
 	 * The mode that a Unix socket's file has from its start, such as 0600. 0: 0777 without the
@@ -104,8 +104,8 @@ FL_API FL_MUST_CHECK int fl_listener_open_tcp(fl_listener **l, const char *host,
  * Listens at a path, or at an abstract name, which begins with '@', and stores the listener in
  * `*l`.
  *
- * A client needs the right to write the socket file: see `mode`. Any user may connect to an
- * abstract name: check fl_stream_peer_credentials().
+ * Clients need the right to write the socket file: see `mode`. Any user may connect to an abstract
+ * name: check fl_stream_peer_credentials().
  *
  * The call replaces a socket file at which no process listens. It tests this by a short connection,
  * and locks a file `path`.lock meanwhile. fl_listener_close() and fl_listener_free() remove the
@@ -170,7 +170,7 @@ FL_API int fl_listener_fd(const fl_listener *l);
  * one has failed, or after 250 ms (RFC 8305). The first connection wins.
  *
  * Returns 0, or:
- *   -ETIMEDOUT  the deadline for lookup and connect passed, or the system gave up, after minutes
+ *   -ETIMEDOUT  the deadline passed, or the system gave up, after minutes
  *   -ECONNREFUSED, -EHOSTUNREACH, -ENETUNREACH, -EADDRNOTAVAIL
  *               all attempts failed. The code is that of the last one, or of the last one that
  *               failed at the remote side

@@ -166,9 +166,9 @@ typedef struct fl_process_status {
 } fl_process_status;
 
 /*
- * Call it before all else in main(). In a process that the library has started, it runs the fork
- * server or the task, and never returns. In other processes it returns at once, except in worker
- * ranks (fairlead/mpi_executor.h).
+ * Call it before all else in main(). In a process that the library has started, or in a worker rank
+ * (fairlead/mpi_executor.h), it runs what that process is for, and never returns. In other
+ * processes it returns at once.
  */
 FL_API void fl_process_main(int argc, char **argv);
 
@@ -176,8 +176,7 @@ FL_API void fl_process_main(int argc, char **argv);
  * Write FL_PROCESS_HOOK; at file scope. It calls fl_process_main() in a constructor. Each copy of
  * Fairlead needs a hook of its own.
  *
- * Do not use it in a library that is loaded by dlopen(): a new process does not load that library,
- * so it would run the program's main().
+ * Do not use it in a library that is loaded by dlopen(), which a new process does not load.
  */
 #define FL_PROCESS_HOOK                                                                                                \
 	__attribute__((__constructor__)) static void fl__process_hook(int _argc, char **_argv)                         \
@@ -190,9 +189,9 @@ FL_API void fl_process_main(int argc, char **argv);
  * Forks the fork server from this process. The processes that it forks later begin with a copy of
  * this process's memory as it is now.
  *
- * It flushes all stdio streams. It does nothing if there is a fork server with the caller's rights,
- * and otherwise replaces it ("The fork server" in fairlead/process.h). It blocks the calling thread
- * until the fork server has answered.
+ * It replaces a fork server with other rights than the caller's, and does nothing if there is one
+ * with the same rights. It flushes all stdio streams, and blocks the calling thread until the fork
+ * server has answered.
  *
  * Returns 0, or:
  *   -EDEADLK    the process has several threads (`watcher` does not count), or the caller is a
@@ -341,8 +340,8 @@ FL_API int fl_process_pid(const fl_process *p);
 FL_API const char *fl_process_name(const fl_process *p);
 
 /*
- * Returns a descriptor for poll() and epoll, which becomes readable when the process has ended and
- * its status is known. It is valid until the handle is freed. Do not read or close it.
+ * Returns a descriptor for poll() and epoll, which becomes readable when the process has ended, and
+ * is valid until the handle is freed. Do not read or close it.
  */
 FL_API int fl_process_sentinel(const fl_process *p);
 

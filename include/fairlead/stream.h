@@ -12,8 +12,8 @@
 FL_BEGIN_DECLS
 
 /*
- * A stream is a connected socket (TCP or Unix), a pipe, a terminal or a similar device that fibers
- * read and write.
+ * A stream is a connected socket (TCP or Unix), a pipe, a terminal or the like, which fibers read
+ * and write.
  *
  *     static int echo(void *connection) // a fiber
  *     {
@@ -62,8 +62,7 @@ typedef struct fl_stream fl_stream;
  * Creates a stream of the descriptor `fd` on the loop that the calling thread runs. The stream owns
  * `fd`; after an error you still own it. Returns 0, or:
  *   -EBADF              `fd` is not open
- *   -EPERM              `fd` is a regular file, a directory, or a device such as /dev/null: use
- *                       fl_blocking_call()
+ *   -EPERM              `fd` is always ready, such as a regular file: use fl_blocking_call()
  *   -EINVAL, -ENOTCONN  `fd` is a socket of another kind, or is not connected
  *   -EEXIST             the loop watches `fd` already
  *   -ENOMEM, -ENOSPC, -ENOTSUP
@@ -213,9 +212,7 @@ FL_INLINE FL_MUST_CHECK int fl_stream_write(fl_stream *_s, const void *_data, si
  */
 FL_API FL_MUST_CHECK ssize_t fl_stream_try_write(fl_stream *s, const void *data, size_t size);
 
-/*
- * Does the same as fl_stream_write() for `n` parts, which are written in their order as one write.
- */
+/* Does the same as fl_stream_write() for `n` parts, in their order, as one write. */
 FL_API FL_MUST_CHECK int fl_stream_writev_until(fl_stream *s, const struct iovec *parts, size_t n, fl_time deadline,
                                                 fl_cancel_token *cancel);
 FL_INLINE FL_MUST_CHECK int fl_stream_writev(fl_stream *_s, const struct iovec *_parts, size_t _n)
@@ -247,12 +244,12 @@ FL_INLINE FL_MUST_CHECK int fl_stream_send_fds(fl_stream *_s, const void *_data,
 /*
  * Reads the bytes that are available, at most `size`, and the descriptors that have come with them.
  * Blocks the calling fiber while there are no bytes. Before the call, `*n` is the capacity of
- * `fds`; afterwards it is the number of descriptors, which are yours, and close-on-exec. After an
- * error it is 0.
+ * `fds`; afterwards it is the number of descriptors, or 0 after an error. They are yours, and
+ * close-on-exec.
  *
  * The bytes may begin with those of earlier sends without descriptors, so the message itself must
- * say whether it has descriptors. Read such a stream only by this function, because other reads
- * close the descriptors that they receive. Returns:
+ * say whether it has descriptors. Read such a stream only by this function: other reads close
+ * descriptors. Returns:
  *   > 0        the number of bytes
  *   0          the end of the stream
  *   -EMSGSIZE  `fds` is too small. The descriptors are closed
