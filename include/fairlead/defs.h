@@ -51,7 +51,9 @@
  *                     asynchronously. docs/in-your-process.md says what follows if a task or a
  *                     callback reaches a cancellation point.
  *   errno             Locks and waits preserve it.
- *   Names             Names at file scope begin with fl_ or FL_.
+ *   Names             Names at file scope begin with fl_ or FL_. A function of yours that the
+ *                     library calls is a handler if it is set for a thread or the process, and
+ *                     otherwise a callback.
  *   Counts            A call that puts, gets or sends many items stores how many it has moved in
  *                     `*count`, also after an error. A call that reads or receives returns how many
  *                     bytes or messages it has got, and an error only if it has got none.
