@@ -33,10 +33,9 @@ LINK = re.compile(r"(\]\(|^\[[^\]\n]+\]: )([^)\s]+)", re.M)
 CODE = re.compile(r"(^ *```.*?^ *```|`[^`\n]+`|^(?: {4,}|\t)(?!\s*[-*])[^\n]*$)", re.M | re.S)
 LANGUAGES = {".c": "c", ".h": "c", ".cc": "cpp", ".py": "python", ".build": "meson", ".sh": "sh"}
 GUIDE = [f"docs/guide/{name}.md" for name in (
-    "tasks", "workers", "limits", "groups", "lazy-map", "in-order", "serial", "processes", "bytes", "futures", "loops", "timers", "threads",
-    "locks", "checked-locks", "cpp", "queues", "several-queues", "handles", "deadlines", "cancelling", "cleaning-up", "signals",
-    "ending-a-server", "event-loop", "downloads", "other-programs", "shared-memory", "dead-owners", "two-programs", "laboratory",
-    "mistakes")]
+    "tasks", "workers", "limits", "groups", "lazy-map", "in-order", "processes", "bytes", "futures", "loops", "timers", "threads",
+    "locks", "checked-locks", "cpp", "queues", "several-queues", "deadlines", "cancelling", "signals", "event-loop", "other-programs",
+    "shared-memory", "dead-owners", "laboratory", "mistakes")]
 # The sidebar; what the documents link beyond these stands under "More".
 CHAPTERS = (
     ("Begin", ("README.md", "docs/install.md", "docs/guide.md", "docs/examples/README.md")),

@@ -31,7 +31,7 @@ FL_BEGIN_DECLS
  * A server shares a region (fairlead/shm.h) at a path: that of a Unix socket, or an abstract name,
  * which begins with '@'. Then the server and each client have the region, and a pipe
  * (fairlead/pipe.h), which also tells when the other side has ended. If a server is killed, clients
- * keep the region, and a new server can use the path. docs/guide/two-programs.md is an
+ * keep the region, and a new server can use the path. docs/guide/shared-memory.md has an
  * introduction.
  *
  * Checks
