@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
  * A bounded queue of futures gives results in the order of the submits, whoever submits and
- * whatever ends first. It is the program of docs/guide/in-order.md, for every kind of executor.
+ * whatever ends first. docs/guide/in-order.md has such a program; this is for every executor.
  */
 #include "conformance.h"
 
