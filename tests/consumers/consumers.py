@@ -69,7 +69,7 @@ GUIDE_PRINTS = {  # under which heading the guide has a program, and what that p
     "A call that blocks": "has a size\n",
     "When a task fails": "EDOM: 7 is odd\n",
     "A pool with an initializer and maxtasksperchild": "7 14 21\n",
-    "A semaphore": "at most three at a time\n",
+    "A semaphore": "10 20 30 40\n",
     "Results in order, for a reader and a writer": "9\n1\n-1 is negative\n",
     "Tasks that run one at a time": "4980 cents\n",
     "A queue or a socket": "number 7\ntext hello\n",
