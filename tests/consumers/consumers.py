@@ -50,7 +50,7 @@ GUIDE_PRINTS = {  # under which heading the guide has a program, and what that p
     "Results of any length": "6: 1 2 3 6\n7: 1 7\n8: 1 2 4 8\n",
     "Futures": "server 1 answered after 1 ms\n",
     "Parallel loops": "4999950000\n",
-    "Timers": "tick\ntick\ntick\nonce\n",
+    "Timers": "tick\ntick\ntick\n",
     "Threads": "first: done\nmissing: ENOENT\nslow: ECANCELED\nlast: done\nthe first error: ENOENT\n",
     "Locks": "7\n",
     "Queues": "5050\n",
