@@ -60,7 +60,6 @@ GUIDE_PRINTS = {  # under which heading the guide has a program, and what that p
     "Groups": "member 3: EDOM: part 3 is empty\n",
     "Ctrl-C in a program with only a pool": "interrupted\n",
     "Work every five seconds": "work\n",
-    "A text or a file": "hello world\n",
     "Sharing memory between processes": "0 1 4 9\n",
     "Other programs": "4\n30\n100\nsort ended with 0\n",
     "What a child of fork() may do": "49\n",
@@ -69,10 +68,8 @@ GUIDE_PRINTS = {  # under which heading the guide has a program, and what that p
     "A call that blocks": "has a size\n",
     "When a task fails": "EDOM: 7 is odd\n",
     "A pool with an initializer and maxtasksperchild": "7 14 21\n",
-    "A semaphore": "10 20 30 40\n",
     "Results in order, for a reader and a writer": "9\n1\n-1 is negative\n",
     "Tasks that run one at a time": "4980 cents\n",
-    "A queue or a socket": "number 7\ntext hello\n",
 }
 EXAMPLES = ("locks", "queues", "one_task")  # in examples/
 TYPES_OF = ["FL_QUEUE_OF", "FL_MPMC_OF", "FL_SPSC_OF", "FL_SHM_QUEUE_OF",
@@ -940,13 +937,13 @@ class Kit:
         for source in (self.cxx17(), here("exceptions.cc")):
             for standard in ("c++17", "c++20"):
                 run([self.cxx, *CXX_FLAGS, f"-std={standard}", *strict, *flags, "-fsyntax-only", source])
-        programs = re.findall(r"^```cpp\n(.*?)^```$", read(join(self.source, "docs/guide/cpp.md")), re.M | re.S)
-        wanted = ("42\n", "3\n", "-EDOM: no root of a negative number\n")
+        programs = [code for code in re.findall(r"^```cpp\n(.*?)^```$", read(join(self.source, "docs/guide/cpp.md")), re.M | re.S) if "int main()" in code]
+        wanted = ("42\n", "3\n")
         self.same(len(programs), len(wanted))
         for program, says in zip(programs, wanted):
             path = write(self.at("guide_cpp.cc"), program)
-            for options in (["-std=c++20", "-Wno-missing-field-initializers"],) if "{.workers" in program else (["-std=c++11"], ["-std=c++20"]):
-                expect(self.c(path, *options, *strict), says)
+            for standard in ("c++11", "c++20"):
+                expect(self.c(path, f"-std={standard}", *strict), says)
 
     def consumer_locks_planted_faults(self):
         """Clang finds each fault that is planted in locks/faults.c, but for those that it cannot know, and none in locks/right.c."""
