@@ -79,7 +79,8 @@ typedef struct fl_executor_config {
 	unsigned n_regions; /* up to FL_REGIONS_MAX */
 	/*
 	 * The most tasks that may be pending on a thread executor, up to FL_BACKLOG_MAX; 0 means
-	 * any number. Chained tasks (fl_future_then()) ignore it.
+	 * any number. A cancelled task does not count. Chained tasks (fl_future_then()) ignore the
+	 * bound, as do submits that are nested in 64 others.
 	 */
 	size_t backlog;
 	fl_when_full when_full;
@@ -361,7 +362,9 @@ FL_API void fl_executor_free(fl_executor *e);
  *
  * Before this call, other threads must have ended their calls with `e`, and groups and iterations
  * that use `e` must be joined and freed. Do not use `e` afterwards. However, its tasks may use
- * fl_executor_current(), which refuses submits (-EPIPE), and groups and iterations of their own.
+ * fl_executor_current(), which refuses submits (-EPIPE), and groups and iterations of their own. In
+ * a worker process, a detach of fl_executor_current() frees nothing.
+ *
  * Returns 0 or -ENOMEM; or -EAGAIN if no thread can be started, or the library is being unloaded.
  */
 FL_API FL_MUST_CHECK int fl_executor_detach(fl_executor *e);

@@ -29,8 +29,9 @@ FL_BEGIN_DECLS
  * fl_group_token(). From then on it must not move, and one context must join it after its own last
  * submit or start. Members, and other fibers of the joining thread, may add members while the join
  * waits. After the join the group may be used again, unless its deadline has passed. Its executor,
- * its task types, and the cancel scope in which it began must outlive the join. All-zero memory is
- * a group without an executor, which takes only fibers.
+ * its task types, and the cancel scope in which it began must outlive the join; a task type with a
+ * drop hook must outlive the executor. All-zero memory is a group without an executor, which takes
+ * only fibers.
  *
  * Failure: a member fails if it ends with an error, but not if it returns -ECANCELED after the
  * group, or the fiber itself, was cancelled. The first failure cancels the other members. Later
@@ -40,6 +41,9 @@ FL_BEGIN_DECLS
  * cancel.
  *
  * Cancelling: a cancel of the scope in which the group began reaches all members.
+ *
+ * Joining: if a worker of the group's thread executor joins, it first runs pending members that it
+ * has submitted itself. So do not join while you hold a mutex that one of them locks.
  */
 typedef struct fl_group {
 	fl_cancel_token token_;
