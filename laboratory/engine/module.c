@@ -8,7 +8,6 @@
 #include "unknown.h"
 #include <link.h>
 #include <sys/mman.h>
-#include <sys/single_threaded.h>
 #include <unistd.h>
 
 struct lab_module {
@@ -187,7 +186,6 @@ static void leave(int status, void *arg)
 /* Adds a program as a test that is named after the file. */
 static void add_program(const char *path, void *handle, const struct lab_module *module, void *start)
 {
-	__libc_single_threaded = 0; /* otherwise libstdc++ would use no atomic operations */
 	struct fl_stress_test *test = make(sizeof *test);
 	char *name = lab_needed(strdup(basename(path)));
 	if (strrchr(name, '.'))

@@ -10,6 +10,7 @@
 #include "steer.h"
 #include <signal.h>
 #include <stdarg.h>
+#include <sys/single_threaded.h>
 #include <sys/time.h>
 #include <unwind.h>
 
@@ -252,6 +253,8 @@ void lab_execute(void)
 	lab.processes = lab_running->test->processes;
 	lab.program = lab_running->main != NULL;
 	lab.errno_at = (uintptr_t)&errno;
+	/* otherwise libstdc++ and the library's mutex would use plain accesses */
+	__libc_single_threaded = 0;
 	lab_heap_reset();
 	size_t size = lab.program ? lab_program_size() : lab_state_size(lab_running);
 	lab.state = lab_state_place(size);
