@@ -26,8 +26,9 @@ struct fl__held {
 	uint32_t weight;
 	uint8_t kind, how;
 	/*
-	 * In the lock's newest record: the last search that followed a wait for exclusive use to
-	 * all holders of the lock, and the last one that followed a wait for reading (waits.c).
+	 * Used in the lock's newest record. walk[0] is the last search that went from a waiter for
+	 * exclusive use to all holders of the lock, and walk[FL__DEBUG_READ] the last one that did
+	 * so from a waiter for reading (waits.c).
 	 */
 	uint64_t walk[2];
 	struct fl__backtrace stack;
@@ -92,7 +93,7 @@ struct fl__order_edge {
 	struct fl__order_edge *next_out, **link_out, *next_in, **link_in;
 	struct fl__order_node *from, *to;
 	struct fl__report_step step;
-	bool searched; /* true if it was searched after `from` was written */
+	bool searched; /* true if it was searched after from->written was set */
 	/*
 	 * In a search, `by` is the previous edge on the path, and `then` the next in the search's
 	 * queue.
@@ -139,9 +140,9 @@ union fl__table_slot {
 
 /*
  * Locks the table with at least `slots` free slots. Until fl__debug_leave() the current context's
- * calls are not recorded. Returns false without the lock in three cases: the context's calls are
- * not being recorded already, debugging is off, or there is no memory, which switches debugging
- * off.
+ * calls are not recorded. Returns false, without the lock, if the context is already between
+ * fl__debug_enter() and fl__debug_leave(), if debugging is off, or if there is no memory. In the
+ * last case it switches debugging off.
  */
 bool fl__debug_enter(size_t slots);
 void fl__debug_leave(void);
@@ -195,8 +196,8 @@ void fl__holder_settle(struct fl__holder *h);
 struct fl__holder *fl__holder_nth(size_t i, size_t n);
 
 /*
- * Returns false if no record of `lock` exists. Even then it may return true, because of another
- * lock's record. Called without the table's lock.
+ * Returns true if a record of `lock` exists. May also return true because of another lock's record.
+ * Called without the table's lock.
  */
 bool fl__held_is_known(const void *lock);
 

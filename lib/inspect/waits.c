@@ -8,8 +8,8 @@
  * records of the cycle, and none of them is stale.
  *
  * A reader waits for another reader, or for itself, only if a writer waits between the two. If that
- * writer is the last context that begins to wait, the reader waits for the writer. A wait that may
- * give up does not count.
+ * writer is the context whose wait begins now, the reader waits for this context itself, and the
+ * cycle is closed. A wait that may give up does not count.
  */
 #include "core/base/list.h"
 #include "core/base/sys.h"

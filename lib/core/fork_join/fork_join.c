@@ -63,8 +63,9 @@
  * `thieves`. So either the thief sees the new `next`, or the owner sees the thief. Three rules
  * follow:
  *   1. A fork that the thief sees below `next` after the fence is still pushed, or its pop joins
- *      the race for the slot. Old values, which pops without thieves leave in slots, lie beyond
- *      every `next` that the thief can see, and a push overwrites each before `next` passes it.
+ *      the race for the slot. A pop without thieves leaves an old value in its slot, but such a
+ *      slot is not below any `next` that the thief can see, because a push overwrites the slot
+ *      before it moves `next` past it.
  *   2. Only one thread takes a fork out of its slot: by the thief's CAS, by the owner's swap, or by
  *      a load while there are no thieves. The owner also makes a fork public by a CAS.
  *   3. An owner that sees no thieves sees everything they took, because the last access of
@@ -87,23 +88,24 @@
  * If there is nothing to steal, the forker sleeps until the call ends or forks.
  *
  * Waking. A worker sets `sleepers` before it sleeps, passes the fence, and looks for forks. So
- * either the worker sees the fork that a push has stored, or the push sees `sleepers`. (Until a
- * push has seen `sleepers` for the first time and has set `used`, a worker sleeps without this
- * look, because the first push calls `wake`.) Without membarrier() a push may miss a sleeper, but a
- * later push wakes it. The waking thread clears `sleepers`, so usually only one wake is under way.
- * A worker sets it again when it has stolen a fork or sleeps, and a forker before and after its
- * sleep. A thief that leaves forks behind wakes the next thread itself, because the next push may
- * come only after a long call. If it misses a fork that is pushed at the same time, it takes
- * that fork itself after its call, unless another worker does.
+ * either the worker sees the fork that a push has stored, or the push sees `sleepers`. (The first
+ * push that sees `sleepers` sets `used`, and calls `wake`. Until then, a worker sleeps without this
+ * look.) Without membarrier() a push may miss a sleeper, but a later push wakes it. The waking
+ * thread clears `sleepers`, so usually only one wake is under way. A worker sets it again when it
+ * has stolen a fork or sleeps, and a forker before and after its sleep. A thief that leaves forks
+ * behind wakes the next thread itself, because the next push may come only after a long call. If it
+ * misses a fork that is pushed at the same time, it takes that fork itself after its call, unless
+ * another worker does.
  *
  * Inside. A stolen call is part of the task or callback that forked it. So the thief runs it with
- * the `inside` that the forker had at the fork, for fl_executor_current() and the functions that
- * return -EDEADLK. The frames in it are older than the fork.
+ * the `inside` (context.h) that the forker had at the fork, for fl_executor_current() and the
+ * functions that return -EDEADLK. The frames to which it points are older than the fork, so they
+ * exist as long as the call runs.
  *
  * The linearization point of a claim is the operation by which a thread takes the fork out of its
- * slot (rule 2). That of the end, or of the hand-back, is the store of FORK_DONE. After it the
- * thief no longer accesses the fork: it only leaves the parking lot and unparks the forker. Pop and
- * steal never wait. A join waits for the thief.
+ * slot (rule 2). The linearization point of the end, or of the hand-back, is the write that sets
+ * FORK_DONE. After it the thief no longer accesses the fork, but only leaves the parking lot and
+ * unparks the forker. Pop and steal never wait. A join waits for the thief.
  */
 #include "../base/panic.h"
 #include "../base/sys.h"

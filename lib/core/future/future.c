@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
  * The core of a future: its state word, and how it ends. The table "the life of a task" in
- * docs/design.md says what happens to a task outside of its future. The columns of this table are a
- * bit of `state` (without the prefix FL__FUTURE_), its meaning, where it is set, and where it is
- * cleared:
+ * docs/design.md says what happens to a task outside of its future. The following table lists the
+ * bits of `state` (without the prefix FL__FUTURE_): what each bit means, where it is set, and where
+ * it is cleared.
  *
  *   CLAIMED    one context has the right and   fl__future_claim(),            never
  *              the duty to end the future      fl__future_claim_cancel(),
@@ -44,16 +44,17 @@
  *   2. A start and a cancel linearize at the claim's CAS, and the end at the ending CAS. However, a
  *      task in another process starts without a claim: its future is claimed when its end arrives
  *      (remote.c). In two cases the claim does not yet decide whether the task starts. If the token
- *      is APART, the claimer then checks whether it is cancelled, and if so, sets CANCELLED. A
- *      worker of a thread executor does the same if the executor was cancelled. Until then the
- *      state is FL_RUNNING, although the task will not run.
+ *      is APART (below), the claimer checks the token after the claim, and sets CANCELLED if the
+ *      token is cancelled. A worker of a thread executor also checks, after the claim, whether the
+ *      executor was cancelled or has broken. Until then the state is FL_RUNNING, even if the task
+ *      will not run.
  *   3. While WAITERS is set, the ending CAS is part of a transaction of the parking lot (lot.c,
  *      invariant 5).
  *   4. Before the end is published, the argument's drop hook returns and the token leaves its tree,
  *      so that a waiter may then free the parent token and what the argument referred to. After the
- *      end is published, the reports of as_completed.c are made without `lock`, and then the
- *      callbacks run in order. A report is an entry in the list of callbacks, which as_completed.c
- *      removes under `lock`.
+ *      end is published, the context that ended the future makes the reports of as_completed.c, and
+ *      then runs the callbacks in order, both without `lock`. A report is an entry in the list of
+ *      callbacks. Until the end, as_completed.c may remove it under `lock`.
  *   5. The memory stays until the last reference is freed and, if the future is LEFT, until the
  *      backlog has freed it as well. The context that frees the last reference runs the result's
  *      drop hook at once, and frees argument and result if they were allocated separately. A
@@ -76,9 +77,10 @@
  * Stale bits are safe: WAITERS without a wait queue costs a visit to the parking lot, and GUARDED
  * without callbacks costs a lock.
  *
- * Whoever checks a token that is APART (cancel.c) also reads its parent, which surely exists only
- * until the claimer ends the future. Therefore only the claimer checks it: it claims such a future
- * first, and if the token is then found cancelled, the claim counts as one for a cancel.
+ * A token that is APART is not in its parent's list (cancel.c), so a check of the token also reads
+ * the parent. The parent surely exists only until the claimer ends the future. Therefore only the
+ * claimer checks such a token, after its claim. If the token is cancelled, the claim then counts as
+ * one for a cancel.
  *
  * Locks are taken in this order: an executor's, `lock`, a token's tree, a bucket of the parking
  * lot.

@@ -6,7 +6,7 @@
  * or gets is the dual queue of Scherer, Lea and Scott (2006).
  *
  * Consumers and producers share one wait queue, the oldest first. Until a node is dequeued, its
- * value is its side. Observers (fl_wait_any) have a separate wait queue, in which those that wait
+ * value is its side. Observers (FL_WAIT_ANY()) have a separate wait queue, in which those that wait
  * for a put precede those that wait for a get. They are woken when a partner is enqueued.
  *
  * Invariants, while the buckets are not locked
@@ -81,8 +81,8 @@ static bool rendezvous_is_pending(const struct fl__node *node)
 }
 
 /*
- * Returns the first waiter that is not away. If all of them are away, returns the first one, and if
- * there are none, NULL. Dequeues the waiters before it, whose waits have ended.
+ * Dequeues the waiters in front whose waits have ended. Then returns the first waiter that is not
+ * away, or, if all are away, the first one. Returns NULL if there are none.
  */
 static struct fl__node *rendezvous_first(struct fl__lot *lot)
 {

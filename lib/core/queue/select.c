@@ -170,8 +170,8 @@ static fl_select_case *select_same_step(const fl_select_case *c)
 
 /*
  * Enqueues the cases in the order of the list. Returns NULL if all are enqueued. Otherwise returns
- * the first case that is not enqueued, because it, or a case of the same step, can perhaps be made
- * by now, or its queue is closed.
+ * the first case that is not enqueued: it, or a case of the same step, can perhaps be made by now,
+ * or its queue is closed.
  */
 static fl_select_case *select_enqueue(struct selection *s, struct fl__wait *wait)
 {

@@ -15,7 +15,7 @@
  * Invariants
  *   1. The marks from get_ up to put_ are 1, the others 0, except those of a call in progress. The
  *      mark of put_ is always 0, because the ring counts as full when the next slot's mark is 1. So
- *      equal positions mean "empty", even to other threads.
+ *      equal positions mean "empty", also for a third thread that asks for the length.
  *   2. Only the producer touches slots with mark 0, and only the consumer those with mark 1.
  *   3. A call with several items sets their marks from the last to the first, so a call that finds
  *      the first mark finds all of them.

@@ -17,9 +17,9 @@
  *   bits    field     meaning                             set by               cleared by
  *   0       BROKEN    every arrival returns -EPIPE        abort; a party that  reset
  *                                                         gives up
- *   1       LOCKED    a locked phase has begun, in a      the first party:     the end of the
- *                     barrier whose phases may have       the CAS in           phase, abort and
- *                     gates                               barrier_begin()      reset, under the
+ *   1       LOCKED    a locked phase has begun, in a      the first party:     the end or a failure
+ *                     barrier whose phases may have       the CAS in           of the phase, abort
+ *                     gates                               barrier_begin()      and reset, under the
  *                                                                              queue lock
  *   2       GATED     a gated phase has begun; the        the first party:     a failure of the
  *                     phase may be complete               the CAS in           phase, abort and
@@ -75,8 +75,8 @@
  *   6. If a context adds 1 to the arrivals while no phase is open, nobody reads what it changed. A
  *      context makes at most three such additions before it begins a phase, arrives in a phase, or
  *      locks the queue: two in fl_barrier_wait_until(), and one in barrier_begin() if the barrier
- *      has become BROKEN or LOCKED. So arrivals cannot wrap before 2^12 contexts are between their
- *      additions and the lock at the same time.
+ *      has become BROKEN or LOCKED. So the arrivals, which are counted modulo 2^14, could wrap only
+ *      if at least 2^12 contexts had made such additions and none of these steps yet.
  *   7. BROKEN is set and cleared, and LOCKED is cleared, under the queue lock. The lock also guards
  *      arrived_, acting_ and the nodes.
  *

@@ -78,10 +78,10 @@ static _Thread_local struct {
 } mutex_last FL__INITIAL_EXEC = {.plain = MUTEX_LOCKED};
 
 /*
- * Tries to acquire the mutex if it is free or, with `first`, was handed over to the caller. Returns
- * whether it did. If it did not, and `marks` is true, WAITERS is set. With `marks` the caller holds
- * the queue lock. WAITERS is set by an addition, because a CAS could fail for as long as another
- * thread locks and unlocks the mutex.
+ * Acquires the mutex if it is free, or if `first` is true and the mutex was handed over to the
+ * caller. Returns whether it did. Otherwise, if `marks` is true, sets WAITERS; the caller then
+ * holds the queue lock. WAITERS is set by an addition, because a CAS could fail for as long as
+ * another thread locks and unlocks the mutex.
  */
 static bool mutex_take(fl_mutex *m, bool first, bool marks)
 {
@@ -166,7 +166,8 @@ static void mutex_update_waiters(fl_mutex *m, const struct fl__lot *lot)
 
 /*
  * Called by a waiter that has become the owner (`owns`) or has given up. If mutex_wake_first() has
- * dequeued a waiter that gave up, the mutex may already be freed.
+ * already dequeued a waiter that gave up, the function does not access the mutex, which may be
+ * freed by then.
  */
 static void mutex_dequeue(fl_mutex *m, struct fl__lot *lot, struct fl__node *node, bool owns)
 {

@@ -50,8 +50,8 @@
  *      ends, the memory is valid. The address may hold a new rwlock by then, but that is harmless,
  *      because a serve reads the word again, and is correct for any rwlock at any time.
  *   3. At most one waiter is awake. It either takes the lock and later frees it, or goes back to
- *      the head of the queue. Before it goes back, it sets WAITERS by a CAS or an addition on a
- *      word that bars the lock to it, or finds WAITERS set in such a word. So the context that
+ *      the head of the queue. Before it goes back, it finds WAITERS set in a word that bars the
+ *      lock to it, or sets WAITERS in such a word by a CAS or an addition. So the context that
  *      unbars the lock serves the queue.
  *   4. If the queue is not empty, a waiter is awake or WAITERS is set. So while the lock is not
  *      barred to the first waiter, a waiter is awake, or the context that unbarred the lock has yet

@@ -6,8 +6,8 @@
  *   field    meaning                  changed by
  *   permits  free permits             acquire: CAS - n, without WAITERS; release: CAS + n, without
  *                                     WAITERS; release in a signal handler: CAS + 1, at any time;
- *                                     under the queue lock: a serve, and sem_enqueue(), which also
- *                                     takes permits beside a WAITERS that is stale
+ *                                     under the queue lock: a serve, and sem_enqueue(), which may
+ *                                     take permits even with WAITERS, if WAITERS is stale
  *   WAITERS  the first waiter sleeps  set under the queue lock: by sem_enqueue() of a first waiter,
  *            and needs more permits   by a waiter that leaves others behind; cleared by a serve,
  *            than are free            when the queue is empty or its first waiter awake, and by
@@ -29,15 +29,16 @@
  *     does.
  *
  * Invariants
- *   1. An acquire linearizes at its CAS, or at the take that hands its permits over. A release
+ *   1. An acquire linearizes at its CAS, or where a serve hands its permits over. A release
  *      linearizes at its CAS, which is its last access. A hand-over and the CAS of its release are
  *      in one transaction.
  *   2. Permits are conserved: the n permits of a release are the sum of those that it hands over
  *      and those that it adds. A waiter that gave up was not taken and holds no permit. A waiter
  *      that was woken without a grant holds no permit before its own CAS.
  *   3. If the queue is not empty, WAITERS is set, or the first waiter is awake, or the end of the
- *      transaction wakes it. An awake waiter either goes back to sleep with WAITERS set, or leaves,
- *      with its permits or cancelled, and serves in the same transaction.
+ *      transaction wakes it. An awake waiter either goes back to sleep with WAITERS set, or leaves
+ *      the queue, because it has its permits or gives up. If it leaves, it serves the queue in the
+ *      same transaction.
  *   4. While WAITERS is set and not stale, the word changes in only two ways: by a transaction that
  *      serves the queue before it ends, or by a signal handler's CAS, which adds a permit. After
  *      such a CAS, the handler, or the thread that holds the bucket's lock, makes a transaction
@@ -124,8 +125,8 @@ static bool sem_competes(struct fl__node *first)
 }
 
 /*
- * Grants permits from `*left` in FIFO order. Unless `all` is true, only wakes a first waiter that
- * competes. Returns whether the first waiter sleeps.
+ * Hands permits from `*left` over to the waiters, in FIFO order. If the first waiter competes, only
+ * wakes it, unless `all` is true. Returns whether it leaves a first waiter asleep.
  */
 static bool sem_hand_over(struct fl__lot *lot, uint32_t *left, bool all)
 {
@@ -217,7 +218,7 @@ static bool sem_enqueue(fl_sem *s, struct fl__node *node, uint32_t need, uint32_
 	bool waits;
 	do {
 		waits = sem_permits(seen) < need || (!first && (seen & SEM_WAITERS));
-		next = sem_permits(seen) - take; /* without WAITERS, which is stale if the caller takes */
+		next = sem_permits(seen) - take; /* clears WAITERS: if the caller takes, it is stale */
 		if (waits)
 			next = node && first ? seen | SEM_WAITERS : seen;
 		/* acquire: invariant 6, if the CAS takes a permit */

@@ -140,7 +140,7 @@ static void pool_spin(struct fl__thread_pool *p)
 
 /*
  * If the worker's wait ended while another context had the lock, it is still counted as blocked.
- * Counts it as active again, because otherwise it would take a task beyond the limit.
+ * Counts it as active again, because otherwise more workers than the limit would run tasks.
  */
 FL__NOINLINE static void pool_rise_late(struct fl__thread_worker *w)
 {
@@ -253,7 +253,7 @@ static inline struct fl__task_block *pool_next(struct fl__thread_worker *w)
 	return pool_search(w);
 }
 
-/* Ends a claimed task, because the executor is halted. Returns what the claim counts as. */
+/* Called after a claim to run, because the executor is halted. Returns what the claim counts as. */
 FL__COLD static enum fl__claim pool_halt(struct fl__thread_pool *p, fl_future *f)
 {
 	FL__POOL_LOCKED(p); /* because a cancelled executor may break now */
@@ -284,7 +284,7 @@ static inline void pool_run(struct fl__thread_worker *w, struct fl__thread_pool 
 		claim = pool_halt(p, f);
 	if (fl__unlikely(claim != FL__CLAIM_RUN)) {
 		fl__store_relaxed(&w->skipped, w->skipped + 1); /* relaxed: for statistics */
-		/* It counts as begun, so that no measured task's weight includes it. */
+		/* It counts as begun, so that no measurement is counted again for it (stats.c). */
 		w->stats.next++;
 		w->stats.queued.begun++;
 		w->stats.ran.begun++;

@@ -66,19 +66,21 @@
  *                                                it has a task, and under the lock before it sleeps
  *                                                or ends
  *
- * How many may be active. Usually as many as the limit says. However, while a worker is blocked, or
- * a task that no worker has taken runs on the stack of another worker or of a thread that is not a
- * worker (`foreign`, and `running_now` without the loops of guests), `depending` + 1 workers may be
- * active if that is more. Otherwise all active workers might depend on such a task, which might
- * wait for a task that nobody takes. In all other cases, the last task in a chain of waits runs on
- * an active worker. All active workers may count as depending for a moment even then, because a
- * woken worker does so until it has the lock.
+ * How many may be active. Usually as many as the limit says. However, all active workers might
+ * depend on a task that runs elsewhere, and this task might wait for a pending one, which nobody
+ * would take. Therefore, while a task may run elsewhere, `depending` + 1 workers may be active if
+ * that is more. A task may run elsewhere while a worker is blocked, or while a context runs a task
+ * that no worker has taken from a queue (`foreign`, and `running_now` without the loops of guests).
+ * In all other cases, the last task in a chain of waits runs on an active worker that does not
+ * depend. (For a moment all active workers may count as depending even then, because a woken worker
+ * counts as depending until it has the lock.)
  *
  * Places. A worker that runs tasks has a place, whose number fl_executor_current_worker() returns.
  * It takes the free place with the lowest number when it is counted as active and CROWDED is not
  * set, and gives the place back when it goes to sleep or ends. A blocked worker keeps its place. So
- * at most as many places are in use as workers are active or blocked, and unless a worker was ever
- * blocked, each number is less than the limit. A worker without a place goes to sleep.
+ * there are never more places in use than workers that are active or blocked. As long as these are
+ * no more than the limit, each number is less than the limit. A worker without a place goes to
+ * sleep.
  *
  * Guests. If a thread that runs no task calls a parallel loop, and fewer workers are active than
  * the limit says, the thread becomes a worker until the loop ends: fl__pool_enter(). A guest is
@@ -264,7 +266,7 @@ int fl__pool_resize(fl_executor *e, unsigned workers);
 /* Called without the lock. The operation fl__executor_ops.block. */
 void fl__pool_block(struct fl__run *run, bool begins);
 
-/* Take a place, if the worker may have one, and give it back. */
+/* The first takes a place if the worker may have one, and the second gives it back. */
 void fl__pool_take_place(struct fl__thread_worker *w);
 void fl__pool_give_place(struct fl__thread_worker *w);
 
@@ -292,15 +294,19 @@ __attribute__((no_sanitize("thread"))) size_t fl__pool_length(const struct fl__t
  */
 void fl__pool_serve(struct fl__thread_worker *w);
 
-/* Runs a task within the worker's current task, whose token is above its group's. */
+/*
+ * Runs a member of a group within the worker's current task. The current task's token is above the
+ * group's.
+ */
 void fl__pool_run_within(struct fl__thread_worker *w, struct fl__task_block *block);
 
 /* Takes a task from any queue, or returns NULL. */
 struct fl__task_block *fl__pool_take_any(struct fl__thread_worker *w);
 
 /*
- * sleep.c. Sleeps, and releases the lock meanwhile. The caller is counted neither as active nor as
- * searching. Returns whether the worker goes on; if so, it counts as both.
+ * sleep.c. Sleeps, and releases the lock meanwhile. Before the call, the worker is counted neither
+ * as active nor as searching. If it goes on, the function returns true, and the worker is counted
+ * as both.
  */
 bool fl__pool_sleep(struct fl__thread_pool *p) FL_REQUIRES(p->base.lock);
 

@@ -19,18 +19,19 @@
  *   reported    the log has said that all workers wait     under the lock; never cleared
  *
  * A worker is started if a task comes, MORE is set, and no worker searches or sleeps. The first
- * submit starts one before it adds its task. So a submit fails because it cannot start a worker
- * only if there is none at all; if a later start fails, the next submit tries again.
+ * submit starts one before it adds its task. So if no worker can be started, a submit fails only if
+ * there is no worker at all. If a later start fails, the next submit tries again.
  *
- * After a blocking section one worker may be too many: CROWDED. The next worker that looks for a
- * task then goes to sleep. While too many workers are alive, a worker ends after it has slept for a
- * second.
+ * After a blocking section there may be one active worker too many. Then CROWDED is set, and the
+ * next worker that looks for a task goes to sleep. While too many workers are alive, a worker ends
+ * after it has slept for a second.
  *
  * Waits of workers. fairlead/blocking.h says which waits count as blocked, and fl__run_block() the
  * exception. With `workers_max`, any other wait of a task also counts as blocked once it has lasted
  * for 5 ms: fl__pool_wait(). The worker may then hold locks of the user's allocator, so it only
- * tries the lock. For the same reason it does not start a thread, but wakes a spare worker. One
- * sleeps for this purpose as long as more threads may be started.
+ * tries the executor's lock. For the same reason it does not start a thread, but wakes a spare
+ * worker, which sleeps for this purpose. There is a spare worker as long as more threads may be
+ * started.
  *
  * Signals. A thread starts with all signals blocked except those of faults, and then sets the
  * signal mask of the executor's creator. The kernel delivers a process's signal to the main thread
@@ -386,7 +387,11 @@ FL__COLD int64_t fl__pool_wait(const struct fl__wait *wait, bool begins)
 		}
 		return FL__NEVER;
 	}
-	/* The pool's lock is held briefly, and by no task. A sleep depends on no other task. */
+	/*
+	 * A worker needs no replacement if it is already blocked, or if it waits for the pool's
+	 * lock, which is held briefly, and by no task. A sleep needs no report, because it depends
+	 * on no other task.
+	 */
 	if (w->blocking > 0 || w->sits || wait->object == &p->base.lock ||
 	    (wait->kind == FL__DEBUG_SLEEP && p->most == 0))
 		return FL__NEVER;

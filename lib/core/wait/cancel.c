@@ -7,7 +7,7 @@
  *   FL__CANCEL_  meaning                  set by                          cleared by
  *   REQUESTED    waits give up            a request of the token or an    fl__cancel_take_back(),
  *                                         ancestor; the entry in a tree,  of a root
- *                                         under a requested parent
+ *                                         under a cancelled parent
  *   WAITERS      the queue has a waiter   fl__cancel_arm(), in a          a request, in a
  *                                         transaction                     transaction
  *   OWN          the token is part of an  fl__cancel_init_own()           fl__cancel_disown(), tree
@@ -31,7 +31,7 @@
  *
  * A token that is APART costs no lock, but no request of an ancestor walks to it. Therefore whoever
  * asks whether it is cancelled also reads the word of its parent. It has no child, waiter or
- * callback: before it gets one, it enters its parent's list, and becomes cancelled if its parent
+ * callback, because before it gets one, it enters its parent's list, and is cancelled if its parent
  * is. Its word changes only under the tree's lock.
  */
 #include "cancel.h"

@@ -14,8 +14,8 @@
  * instruction more than an access to a global variable, and needs no memory that could be missing.
  * glibc provides 1,664 bytes for them in all libraries that dlopen() loads, and each plugin may
  * contain a copy of this library. Therefore only what a fast path reads is thread-local: 88 bytes
- * in the core, 112 in all parts, if a copy contains all of them. The rest of a thread is in its
- * `struct fl__thread_data`, with its context, which for a thread of the library is in the thread's
+ * in the core, 112 in all parts, if a copy contains all of them. The other data of a thread, with
+ * its context, are in its `struct fl__thread_data`. A thread of the library has this struct in its
  * control block. A list of robust locks must stay until the kernel has walked it at the thread's
  * end, when the thread's data may be gone. Therefore that list has its own record, which a thread
  * gives back only when it holds no lock (process/shm/shm_lock.c). docs/decisions/thread-locals.md
@@ -157,9 +157,9 @@ FL__COLD __attribute__((destructor(199))) static void context_unload(void)
 }
 
 /*
- * The child's thread is no longer what it was in its parent, a worker or a fiber. It runs on the
- * stack that it has, as a thread that runs no task, has no cancel scope and waits for nothing. It
- * keeps its id and its locals.
+ * The child's thread is no longer a worker or a fiber, even if it was one in the parent. It
+ * continues on its stack, but as a thread that runs no task, has no cancel scope and waits for
+ * nothing. It keeps its id and its locals.
  */
 static void context_begin_anew(void)
 {
@@ -181,5 +181,5 @@ static void context_make_anew(void)
 	context_begin_anew();
 }
 
-/* Comes first, because other files ask for the thread's data when they make theirs anew. */
+/* Comes first, because other files use the thread's data when they make their own state anew. */
 FL__MAKES_ANEW_WHEN(FL__AT_START_FIRST, context_make_anew)

@@ -48,14 +48,14 @@
  *      waiter has removed the node, or begun another wait, under the lock. However, other waiters
  *      go before a fiber that is away (invariant 8).
  *   5. While the primitive's word says that waiters exist, the word becomes ready only inside a
- *      transaction on its queue, after the takes. So no wake takes a waiter that comes later. A
- *      primitive may be destroyed as soon as its word is ready, because fl__lot_close() touches
- *      only the bucket and the taken nodes. In some calls of four primitives, however, the word
- *      becomes ready first, and a transaction on the queue follows: an unlock of a mutex; the steps
- *      that free an rwlock (an unlock, a downgrade, a reader that backs out, the end of a bias);
- *      the calls of a queue (a put, a get, a close, fl_queue_task_done()); and the release of a
- *      semaphore in a signal handler. mutex.c, rwlock.c, queue.c with queue.h, and sem.c say why
- *      that is right.
+ *      transaction on its queue, after the transaction has dequeued the waiters that it wakes. So
+ *      no wake reaches a waiter that comes later. A primitive may be destroyed as soon as its word
+ *      is ready, because fl__lot_close() touches only the bucket and the taken nodes. In some calls
+ *      of four primitives, however, the word becomes ready first, and a transaction on the queue
+ *      follows: an unlock of a mutex; the steps that free an rwlock (an unlock, a downgrade, a
+ *      reader that backs out, the end of a bias); the calls of a queue (a put, a get, a close,
+ *      fl_queue_task_done()); and the release of a semaphore in a signal handler. mutex.c,
+ *      rwlock.c, queue.c with queue.h, and sem.c say why that is right.
  *   6. No wake is lost. The waiter checks the word under the bucket's lock, and enqueues itself
  *      before it unlocks. A waking thread that changes the word without the lock either sees no
  *      waiters bit, or opens the queue afterwards. If it sees no bit, its change came before the
@@ -72,10 +72,10 @@
  *      In the queue of a mutex, a fiber that was woken stays queued as the first waiter. If its
  *      thread then goes away, perhaps no other thread comes that wakes the waiters behind it. So
  *      the thread that goes away wakes the next waiter, and moves that waiter before the fiber. The
- *      order of two operations on `awake` decides which of the two threads wakes the other waiter.
- *      If the OR of the waking thread comes first, the thread that goes away finds the bit, locks
- *      the bucket after the waking thread, and finds the fiber. If the swap of the thread that goes
- *      away comes first, the waking thread sees `away` after its OR.
+ *      waking thread changes `awake` by an OR, and the thread that goes away by a swap. The order
+ *      of the two decides which thread wakes the other waiter. If the OR comes first, the thread
+ *      that goes away finds the bit, locks the bucket after the waking thread, and finds the fiber
+ *      there. If the swap comes first, the waking thread sees `away` after its OR.
  *
  * Away. The thread of an embedded loop calls fl_loop_run_once() again and again. Between two calls
  * the loop is hosted, which means that its fibers cannot run. While such a thread sleeps in a call
@@ -270,8 +270,8 @@ static bool lot_is_cancelled(const struct fl__wait *wait)
 	const struct fl__ctx *ctx = wait->ctx;
 	/*
 	 * relaxed, both: `waiting` is only compared with this wait, which wait_sleep_under_own()
-	 * stores there. The load of the word sees a request that happened before this wake
-	 * (invariant 2), and any other request may as well come after it.
+	 * stores there. The load of the word sees each request that happened before this wake
+	 * (invariant 2). Another request may be missed, and then counts as later than the wake.
 	 */
 	return fl__load_relaxed(&ctx->waiting) == wait && (fl__load_relaxed(&ctx->own->word_) & FL__CANCEL_REQUESTED);
 }

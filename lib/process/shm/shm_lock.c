@@ -19,9 +19,9 @@
  *   `back`    are 0, so the kernel and the C library pass over them. The C library stores its links
  *             in them. `back` is linked only if the C library's list was not empty; otherwise the
  *             oldest hold points to the head.
- *   monitors  A thread leaves its monitors in the reverse order of entering them. Between entering
- *             and leaving it runs no code that changes the list. So the list's first node after
- *             leaving is the one before entering.
+ *   monitors  The locks that the thread holds for one operation (shm_lock.h). It leaves them in the
+ *             reverse order of entering them. Between entering and leaving it runs no code that
+ *             changes the list. So the list's first node after leaving is the one before entering.
  *
  * On 32-bit systems the list is singly linked, so removing `front` requires a walk over the nodes
  * that the C library has added since `front` was linked.
@@ -36,8 +36,8 @@
  *   WAITERS   a waiter may sleep on    shm_lock_sleep(), CAS;           a release, in the system
  *             the word                 fl__shm_prepare_sleep(), CAS     call that wakes all waiters
  *
- * Death of an owner. The kernel walks the list of a thread that ends, or that calls exec and is the
- * first of its process (an exec by another thread is not reported). In each lock with the
+ * Death of an owner. The kernel walks the list of each thread that ends, and that of the main
+ * thread when it calls exec. (An exec by another thread is not reported.) In each lock with the
  * thread's TID, it clears TID, sets DIED, keeps WAITERS, and wakes one waiter if WAITERS is set.
  * Then it looks at the lock that `pending` names:
  *   - If the lock has the thread's TID, an acquire has not yet added the node, a release has
@@ -58,10 +58,11 @@
  *      owner, the owner's release finds WAITERS.
  *   2. FL__SHM_SLEEPERS counts sleeping waiters, but is only a hint that decides whether a release
  *      wakes one waiter or all. A waiter adds 1 before it sleeps, and subtracts 1 if it was not
- *      woken. A bridge adds 1 for its waiter, and never subtracts it. A release that wakes one
- *      waiter subtracts 1, even if no waiter is left to wake. A release that wakes all waiters
- *      stores 0. So waiters that were killed while they slept, and a bridge's waiters that gave up,
- *      drop out of the count after some releases.
+ *      woken. A bridge, which sleeps in place of a fiber or of a wait with a token (shm_bridge.c),
+ *      adds 1 for its waiter, and never subtracts it. A release that wakes one waiter subtracts 1,
+ *      even if no waiter is left to wake. A release that wakes all waiters stores 0. So waiters
+ *      that were killed while they slept, and a bridge's waiters that gave up, drop out of the
+ *      count after some releases.
  *   3. The kernel reads the list on behalf of the thread that wrote it. So program order suffices
  *      between the list and the word; the relaxed stores to the list are atomic only for the
  *      laboratory's model.
@@ -503,9 +504,9 @@ static int shm_lock_sleep(struct fl__shm_lock *l, uint32_t *word, uint32_t value
 /*
  * Frees a lock whose word has the TID of a thread that does not exist. That happens if the memory
  * is damaged, or if the kernel did not reach the lock when its owner died, because the owner's
- * robust list was unusable, damaged, or longer than the kernel walks.
- * Without robust lists, as in an emulator, only a thread that waits without a cancel token notices a
- * dead owner, and a process that dies in a call on another object may leave its waiters asleep.
+ * robust list was unusable, damaged, or longer than the kernel walks. Without robust lists, as in
+ * an emulator, only a thread that waits without a cancel token notices a dead owner, and a process
+ * that dies in a call on another object may leave its waiters asleep.
  */
 static void shm_lock_repair(uint32_t *word, uint32_t *value)
 {
