@@ -28,7 +28,7 @@
  *                   word is not 0, each pop is a swap
  *   flags.sleepers  1: the next push tries to wake a   1: at creation and resize, if there may be
  *                   thread, but may find none          more than one worker; a worker before it
- *                                                      sleeps, unless it can only be alone; a
+ *                                                      sleeps, unless there can be no other; a
  *                                                      forker before and after it sleeps; a thief,
  *                                                      so that the next push wakes one more;
  *                                                      0: the waking thread

@@ -59,8 +59,9 @@
  *   1. An open phase holds its gate. The phase is over as soon as its gate is not HELD, or is
  *      FAILED, or has another number.
  *   2. After a party has arrived in a gated phase, it touches the barrier only if it knows that the
- *      phase is not over, because it is the last party, or holds the queue lock while it is
- *      enqueued. Therefore the barrier may be freed as soon as one party of each phase has passed.
+ *      phase is not over. It knows this if it is the last party, or if it holds the queue lock
+ *      while it is enqueued. Therefore the barrier may be freed as soon as one party of each phase
+ *      has passed.
  *   3. The last party frees the gate. If a party looks late, another phase may hold the gate by
  *      then, but with another number, unless the gate has been taken 2^28 times since. A failed
  *      phase keeps its gate until all parties that were not enqueued have left. Therefore a party

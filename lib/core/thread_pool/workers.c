@@ -6,7 +6,7 @@
  *   starts,     threads ever started; threads that         under the lock: +1 by a start, and by a
  *   leaves      have left                                  thread that leaves
  *   over        no more task comes, and workers end        under the lock; never cleared
- *   ended       the thread that left last; it joins the    under the lock, by the thread that leaves;
+ *   ended       the thread that left last; it joins the    under the lock, by a leaving thread;
  *               thread that left before it                 without the lock, by the join after the
  *                                                          last thread has left
  *   vacant      workers without a thread                   under the lock

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
  * A cancel token is a word with a wait queue in the parking lot. A wait under the token has a node
- * in this queue, besides the node in the queue of the object that it waits for. A request, a call
- * that cancels the token, wakes the waiters of this queue.
+ * in this queue, and another node in the queue of the object that it waits for. A *request* is a
+ * call that cancels the token. It wakes the waiters of the token's queue.
  *
  *   FL__CANCEL_  meaning                  set by                          cleared by
  *   REQUESTED    waits give up            a request of the token or an    fl__cancel_take_back(),
