@@ -64,10 +64,10 @@
  *                     FL_BYTES_EACH.
  *   Configs           Set the members of a struct fl_x_config that you need, and leave the others
  *                     zero, also `more_`, which is for later versions.
- *   Macros            Do not define macros with names of keywords or of the C library, names that
- *                     begin with fl_, FL_, FAIRLEAD_ or an underscore, or end with an underscore,
- *                     nor macros without parameters that have a name of a parameter or member in
- *                     these headers, such as `size`.
+ *   Macros            Do not define a macro whose name is a keyword or a name of the C library,
+ *                     begins with fl_, FL_, FAIRLEAD_ or an underscore, or ends with an underscore.
+ *                     Nor may a macro without parameters have the name of a parameter or a member
+ *                     in these headers, such as `size`.
  *   Arguments         The order is: what the function makes, or otherwise the object; inputs; where
  *                     results are stored; the deadline; the cancel token. `config`, and the handle
  *                     that fl_x_free() frees, may be NULL.
@@ -106,15 +106,15 @@
  *   -ENOSPC        the user's limit of watched descriptors is reached
  *   -ETOOMANYREFS  too many descriptors of this user were sent and not yet received (RLIMIT_NOFILE)
  *   -EFAULT        a bad address
- *   -ENOTSUP       functions of a loop: the thread runs no loop, or the caller of a function that
- *                  waits is not a fiber
- *   -EINVAL        functions of a loop: the object belongs to another loop, or the caller is not a
- *                  fiber
+ *   -ENOTSUP       the thread runs no loop; or the function waits on the loop that the thread runs,
+ *                  and the caller is not a fiber
+ *   -EINVAL        a stream, listener or socket belongs to another loop; or the function waits for
+ *                  it, and the caller is not a fiber
  */
 
 /*
- * A function of the library. Only a shared libfairlead exports it; a shared object hides the static
- * copy that it contains.
+ * A function of the library. Only a shared libfairlead exports it. A shared object that contains a
+ * static copy hides the copy.
  */
 #ifdef FL__SHARED
 #define FL_API __attribute__((__visibility__("default")))

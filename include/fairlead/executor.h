@@ -49,9 +49,10 @@ typedef struct fl_executor_config {
 	 */
 	unsigned workers;
 	/*
-	 * The most threads of a thread executor whose tasks wait for each other, as the stages of a
-	 * pipeline do: 0, or from `workers` to FL_WORKERS_MAX. With more than `workers`, another
-	 * task can run when a task has waited for 5 ms in any function of this library.
+	 * The most threads of a thread executor: 0 for `workers`, or from `workers` to
+	 * FL_WORKERS_MAX. Tasks that wait for each other, as the stages of a pipeline do, need as
+	 * many threads as there are such tasks. With more than `workers`, another task can run when
+	 * a task has waited for 5 ms in any function of this library.
 	 */
 	unsigned workers_max;
 	/* The stack of each worker thread in bytes, as in fl_thread_config; 0 means the default. */
@@ -80,7 +81,7 @@ typedef struct fl_executor_config {
 	/*
 	 * The most tasks that may be pending on a thread executor, up to FL_BACKLOG_MAX; 0 means
 	 * any number. A cancelled task does not count. Chained tasks (fl_future_then()) ignore the
-	 * bound, as do submits that are nested in 64 others.
+	 * bound, and so does a submit where 64 tasks already run nested, each within a submit.
 	 */
 	size_t backlog;
 	fl_when_full when_full;
@@ -99,7 +100,7 @@ typedef struct fl_executor_config {
 	size_t memory_max;
 	/*
 	 * A worker process is killed when its task has run for this many nanoseconds; 0 means
-	 * never. The task fails with -EOWNERDEAD.
+	 * never. The task fails with -EOWNERDEAD. An initializer has no limit.
 	 */
 	fl_duration task_timeout;
 	/*
@@ -110,7 +111,7 @@ typedef struct fl_executor_config {
 	 */
 	fl_duration grace_period;
 	/*
-	 * The most bytes of an fl_bytes of a task, which otherwise fails with -E2BIG. 0 means
+	 * The most bytes of an fl_bytes of a task; a task with more fails with -E2BIG. 0 means
 	 * FL_TASK_SIZE_MAX.
 	 */
 	size_t bytes_max;
@@ -245,8 +246,8 @@ typedef struct fl_map_config {
  *
  * Returns:
  *   0           all tasks have succeeded, or `n` is 0
- *   FL_ETASK    a task failed; `config->error` describes the failure with the lowest index. From
- *               then on the map started no element with a higher index
+ *   FL_ETASK    a task failed; `config->error` describes the failure with the lowest index. Once
+ *               the map had noticed it, it started no element with a higher index
  *   -ETIMEDOUT  the deadline passed, and some tasks were not run, or returned -ECANCELED
  *   -ECANCELED  the same after a cancel of the map, or of the executor by fl_executor_cancel(),
  *               fl_executor_cancel_pending() or fl_executor_terminate()
@@ -382,8 +383,8 @@ FL_API const char *fl_executor_kind(const fl_executor *e);
 FL_API unsigned fl_executor_workers(const fl_executor *e);
 
 /*
- * Returns whether `e` is broken, so that every later submit returns -ENOTRECOVERABLE. An executor
- * breaks when an initializer fails, when its workers in other processes can never start, or when
+ * Returns whether `e` is broken, so that every later submit fails. An executor breaks when an
+ * initializer fails or its workers in other processes can never start (-ENOTRECOVERABLE), or when
  * all its MPI ranks have died (-EOWNERDEAD).
  */
 FL_API bool fl_executor_is_broken(const fl_executor *e);
@@ -422,7 +423,8 @@ FL_API FL_MUST_CHECK int fl_executor_stats(const fl_executor *e, fl_stats_execut
 
 /*
  * How long something took, in nanoseconds. The quantiles, which are up to a quarter too high, and
- * the maximum cover the last one to two minutes.
+ * the maximum cover the last one to two minutes. Above 50,000 tasks a second, only a sample of
+ * about one task in 64 is measured.
  */
 typedef struct fl_stats_times {
 	uint64_t n, sum; /* tasks, and the sum of their times, since the creation */
@@ -452,8 +454,8 @@ FL_API FL_MUST_CHECK int fl_executor_type_stats(const fl_executor *e, size_t ind
 
 /*
  * Appends the counts of all executors of this process to `*text`, in the text format of Prometheus.
- * Returns 0 or, with `*text` unchanged, -ENOMEM, or -E2BIG if the text would be longer than an
- * fl_bytes can be.
+ * The label `number` is the executor's place in the order of creation. Returns 0 or, with `*text`
+ * unchanged, -ENOMEM, or -E2BIG if the text would be longer than an fl_bytes can be.
  */
 FL_API FL_MUST_CHECK int fl_stats_text(fl_bytes *text);
 
