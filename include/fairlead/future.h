@@ -59,8 +59,8 @@ FL_INLINE FL_MUST_CHECK int fl_future_wait(fl_future *_f)
 FL_API FL_MUST_CHECK int fl_future_try_wait(fl_future *f);
 
 /*
- * Waits until the task has ended, and copies its result of `size` bytes to `*result`. Blocks the
- * calling context, except fl_future_try_get().
+ * Waits until the task has ended, and copies its result of `size` bytes to `*result`. If `size` is
+ * 0, `result` may be NULL. Blocks the calling context, except fl_future_try_get().
  *
  *     rc = fl_future_get(f, &n, sizeof n);            // typed: count_primes_get(f, &n)
  *     if (rc == FL_ETASK)
@@ -134,10 +134,11 @@ FL_API FL_MUST_CHECK int fl_future_cancel_pending(fl_future *f);
 typedef void fl_future_callback(fl_future *f, void *arg);
 
 /*
- * Registers `callback(f, arg)`, which the thread that ends or cancels the task calls. If the task
- * has ended already, this call does. Callbacks run in the order of registration, and a wait for the
- * task may return before them. A callback may free references to `f`, but must not block for long,
- * or wait for the end of the task's executor. Returns 0 or -ENOMEM.
+ * Registers a callback. The thread that ends or cancels the task calls `callback(f, arg)`; if the
+ * task has ended already, this call does. Callbacks run in the order of registration, and a wait
+ * for the task may return before they do. A callback has no cancel scope. It may free references to
+ * `f`, but must not block for long, or wait for the end of the task's executor. Returns 0 or
+ * -ENOMEM.
  */
 FL_API FL_MUST_CHECK int fl_future_on_end(fl_future *f, fl_future_callback *callback, void *arg);
 
@@ -185,8 +186,8 @@ FL_API FL_MUST_CHECK int fl_future_then(fl_future *f, struct fl_executor *e, con
 typedef struct fl_promise fl_promise;
 
 /*
- * Creates a promise and its future, for results of `size` bytes. The free of the future calls
- * drop(result) if there is a result; `drop` may be NULL. Returns:
+ * Creates a promise and its future, for results of `size` bytes. When the future is freed, it calls
+ * drop(result) if it has a result; `drop` may be NULL. Returns:
  *   0        `*p` is the promise and `*f` the future; each must be freed
  *   -ENOMEM  out of memory
  *   -E2BIG   `size` is above FL_TASK_SIZE_MAX
@@ -196,15 +197,16 @@ FL_API FL_MUST_CHECK int fl_promise_create(fl_promise **p, size_t size, void (*d
 
 /*
  * Makes the future running, so that a cancel no longer ends it, but only cancels the promise's
- * token. Returns 0; -ECANCELED if the future was cancelled before; or -EALREADY if the promise was
- * started, set or failed before.
+ * token. A promise need not be started. Returns 0; -ECANCELED if the future was cancelled before;
+ * or -EALREADY if the promise was started, set or failed before.
  */
 FL_API FL_MUST_CHECK int fl_promise_start(fl_promise *p);
 
 /*
- * Ends the future. fl_promise_set() gives it a copy of `*value` as its result. fl_promise_fail()
- * makes it fail, with the error `error` (0 becomes -EINVAL) and a printf() message. After
- * fl_promise_fail_with() it has failed, but has a result, too. Returns 0, or:
+ * Ends the future. fl_promise_set() gives it a copy of `*value` as its result; `value` may be NULL
+ * if results have 0 bytes. fl_promise_fail() makes the future fail, with the error `error` (0
+ * becomes -EINVAL) and a printf() message. fl_promise_fail_with() does the same, but the future has
+ * a result, too. Returns 0, or:
  *   -ECANCELED  the future was cancelled before
  *   -EALREADY   the promise was set or failed before
  */
@@ -238,7 +240,7 @@ typedef struct fl_as_completed fl_as_completed;
 
 /*
  * Creates an iteration over the `n` futures of the array `f`, with references of its own. A future
- * that is there twice is returned once. Returns 0 or -ENOMEM.
+ * that is there twice is returned once, with its first index. Returns 0 or -ENOMEM.
  */
 FL_API FL_MUST_CHECK int fl_as_completed_create(fl_as_completed **c, fl_future *const *f, size_t n);
 

@@ -41,7 +41,8 @@ FL_BEGIN_DECLS
  *                    fl_process_preload().
  *   FL_PROCESS_EXEC  This program is executed again for each process. This is slower.
  *   FL_PROCESS_FORK  The caller is forked, with its memory. The caller must not be a fiber, and its
- *                    process must have a single thread, not counting the library's `watcher`.
+ *                    process must have a single thread, not counting the library's own thread
+ *                    `watcher` (docs/in-your-process.md).
  *
  * Preparing the program
  *
@@ -51,7 +52,7 @@ FL_BEGIN_DECLS
  *                     in the first line of main()
  *   FL_PROCESS_HOOK;  at file scope of a library that does not own main()
  *   fl_process_preload()
- *                     while the process has a single thread: for the fork server only
+ *                     while the process has a single thread; this prepares the fork server only
  *
  * Even so, a start fails with -ENOTSUP if this program cannot be executed again, for example
  * because it is set-uid, or because there is no /proc. The log says why.
@@ -60,7 +61,8 @@ FL_BEGIN_DECLS
  *
  * The task must be registered here and in the new process, with the same name, version and sizes,
  * and from the same build. A library that dlopen() has loaded is unknown there, except with
- * FL_PROCESS_FORK or fl_process_preload(). The hooks drop_arg and drop_result do not run.
+ * FL_PROCESS_FORK, or if fl_process_preload() was called after the dlopen(). The hooks drop_arg and
+ * drop_result do not run.
  *
  * When the task returns, the process writes a line to standard error if the task has failed,
  * flushes all stdio streams, and exits without the functions of atexit().
@@ -78,10 +80,11 @@ FL_BEGIN_DECLS
  *
  * The fork server
  *
- * A process has one fork server. If the caller has other rights, a start replaces it by executing
- * this program again. But while a process executor has workers from it, or a handle of another of
- * its processes is left, the start fails with -EPERM or -EACCES. So drop privileges before you
- * create process executors, or free these first. Programs and FL_PROCESS_EXEC use no fork server.
+ * A process has one fork server. If the caller has other rights than the fork server, a start
+ * replaces the fork server by executing this program again. But while a process executor has
+ * workers from the old one, or a handle of another of its processes is left, the start fails with
+ * -EPERM or -EACCES. So drop privileges before you create process executors, or free these first.
+ * Programs and FL_PROCESS_EXEC use no fork server.
  *
  * If the fork server dies, so do its daemons. Its other processes run on, but how they end is not
  * known.
@@ -126,8 +129,8 @@ typedef struct fl_process_config {
 	 */
 	const fl_task_type *task;
 	/*
-	 * The argument of the task. NULL if and only if the task takes none. Only with
-	 * FL_PROCESS_FORK it may contain an fl_bytes.
+	 * The argument of the task: NULL if and only if the task takes none. It may contain an
+	 * fl_bytes only with FL_PROCESS_FORK.
 	 */
 	const void *arg;
 	/*
@@ -190,8 +193,8 @@ FL_API void fl_process_main(int argc, char **argv);
  * this process's memory as it is now.
  *
  * It replaces a fork server with other rights than the caller's, and does nothing if there is one
- * with the same rights. It flushes all stdio streams, and blocks the calling thread until the fork
- * server has answered.
+ * with the same rights. It flushes all stdio streams, runs the functions of pthread_atfork(), and
+ * blocks the calling thread until the fork server has answered.
  *
  * Returns 0, or:
  *   -EDEADLK    the process has several threads (`watcher` does not count), or the caller is a
@@ -237,8 +240,8 @@ FL_API FL_MUST_CHECK int fl_process_preload(void);
  *   -ENOSYS          pidfd_open() (Linux 5.3) is missing, or a sandbox forbids a call that
  *                    fl_process_preload() lists or, if the argument is above 16 KiB, memfd_create()
  *   -EFBIG           the argument is above 16 KiB, and above RLIMIT_FSIZE
- *   -ETXTBSY         the program's file is open for writing: try again, since a child that was just
- *                    forked may have it open
+ *   -ETXTBSY         the program's file is open for writing, perhaps in a child that was just
+ *                    forked: try again
  *   -ENODEV          an output is FL_PROCESS_NULL, and the system has no /dev/null
  *   -EAGAIN          the system has no process for it now; or the caller's rights changed meanwhile
  *   -ENOMEM, -EMFILE, -ENFILE, -ETOOMANYREFS
@@ -248,14 +251,14 @@ FL_API FL_MUST_CHECK int fl_process_preload(void);
 FL_API FL_MUST_CHECK int fl_process_start(fl_process **p, const fl_process_config *config);
 
 /*
- * Waits until the process has ended, and stores in `*status`, unless `status` is NULL, how it
- * ended. It blocks the calling context. You may join a process again.
+ * Waits until the process has ended, and stores how it ended in `*status`, unless `status` is NULL.
+ * It blocks the calling context. You may join a process again.
  *
  * Returns 0, or:
  *   -ETIMEDOUT, -ECANCELED
  *                the deadline passed, or the wait was cancelled; the process runs
  *   -EOWNERDEAD  the fork server died before the process ended, so its status is not known
- *   -ECHILD      other code has reaped the process, by waitpid() or since SIGCHLD is ignored
+ *   -ECHILD      other code has reaped the process by waitpid(), or SIGCHLD is ignored
  *   -ENOSYS      a sandbox forbids waitid(), so the status of a child is not known
  *   -ENOMEM      the process has ended, and there is no memory to receive its status
  */
@@ -307,7 +310,7 @@ FL_INLINE FL_MUST_CHECK int fl_process_kill(fl_process *_p)
  *
  * Returns 0, or:
  *   -EPERM   an error of fl_process_signal(); the process runs on
- *   -ENOSYS  the same; or an error of fl_process_join()
+ *   -ENOSYS  an error of fl_process_signal(), and the process runs on; or of fl_process_join()
  *   -EOWNERDEAD, -ECHILD, -ENOMEM
  *            an error of fl_process_join(): the status is not known
  */
