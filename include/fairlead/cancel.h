@@ -140,7 +140,8 @@ typedef struct fl_cancel_callback {
 /*
  * Registers `cb`, so that a cancel of `c` runs `function(arg)`. `cb` need not be initialized, must
  * not be registered already, and must not move until it is removed. Returns:
- *   true   `cb` is registered; or `c` is FL_SHIELDED, or NULL without a scope, and never cancelled
+ *   true   `cb` is registered; or nothing can cancel `c`, which is FL_SHIELDED, or NULL without a
+ *          scope
  *   false  `c` was cancelled, or its deadline has passed: this call has run the function
  *
  * Memory order: the function sees what was written before the registration and before the cancel.
@@ -155,8 +156,8 @@ FL_API bool fl_cancel_token_on_request(fl_cancel_token *c, fl_cancel_callback *c
  *
  * Remove `cb` before its memory is freed and, unless the function has run, before the token is
  * destroyed. Only one context at a time may remove it, not counting the function itself. Returns:
- *   true   the function has not run, and will not; also if `cb` is not registered
- *          (FL_CANCEL_CALLBACK_INIT)
+ *   true   the function has not run, and will not; or `cb` is not registered, as after
+ *          FL_CANCEL_CALLBACK_INIT
  *   false  the function has run, and the caller sees what it wrote; or the caller is the function
  *          itself
  */
@@ -199,7 +200,7 @@ FL_API void fl_timeout_begin(fl_timeout *t, fl_time deadline);
 /*
  * Ends a timeout, and restores the outer cancel scope. Pass the result of the code as `rc`. Returns
  * -ETIMEDOUT if `rc` is -ECANCELED, the deadline has passed, and the outer scope was not cancelled;
- * otherwise `rc`. If `t` has not begun, it does nothing else.
+ * otherwise `rc`. If `t` has not begun, the call only returns `rc`.
  *
  * No wait under the timeout's token, and no child of it, may be left. Panics if the context's scope
  * is not that of `t`.

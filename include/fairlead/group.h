@@ -41,9 +41,6 @@ FL_BEGIN_DECLS
  * cancel.
  *
  * Cancelling: a cancel of the scope in which the group began reaches all members.
- *
- * Joining: if a worker of the group's thread executor joins, it first runs pending members that it
- * has submitted itself. So do not join while you hold a mutex that one of them locks.
  */
 typedef struct fl_group {
 	fl_cancel_token token_;
@@ -81,7 +78,7 @@ typedef struct fl_group {
  * Otherwise `*result` is unchanged. With `result` NULL the result is dropped.
  *
  * In the `config` of fl_group_submit_with():
- *   deadline          is that of this task, which fails with -ETIMEDOUT if the deadline ends it
+ *   deadline          is the deadline of this task; a task that it ends fails with -ETIMEDOUT
  *   cancel            must be NULL, because the group's token cancels the task
  *   backlog_deadline  limits the wait for a full backlog, as does the group's token
  *   on_end            is called after `*result` was set, and before a join returns. It must neither
@@ -109,8 +106,9 @@ FL_API FL_MUST_CHECK int fl_group_submit_with(fl_group *g, const fl_task_type *t
  *     while ((rc = fl_group_join_until(&g, fl_after(FL_MS(50)), NULL)) == -ETIMEDOUT)
  *             show_progress(fl_group_count(&g));
  *
- * If a worker of the group's thread executor joins, it may first run pending tasks of the group. So
- * do not join while you hold a mutex that one of them locks.
+ * If a worker of the group's thread executor joins, it may run pending tasks, usually members that
+ * it has submitted itself, and a deadline does not interrupt them. So do not join while you hold a
+ * mutex that such a task locks.
  *
  * Returns:
  *   0            joined: no member has failed; also after fl_group_cancel(), or without members
@@ -141,8 +139,8 @@ FL_API void fl_group_cancel(fl_group *g);
 FL_API size_t fl_group_count(const fl_group *g);
 
 /*
- * Say why a join has returned FL_ETASK or, before a join, which member has failed. The results are
- * valid until the group begins again.
+ * These four say why a join has returned FL_ETASK or, before a join, which member has failed. The
+ * results are valid until the group begins again.
  *
  * fl_group_error() returns the error of the first member that failed, or 0. If members were only
  * ended early, it is -ETIMEDOUT after the group's deadline, and otherwise -ECANCELED.

@@ -72,8 +72,9 @@ typedef struct fl_queue_config {
 	fl_queue_order order;
 	fl_queue_when_full when_full;
 	/*
-	 * The queue calls drop(item, drop_arg) for each item that no get will return: at a free, at
-	 * fl_queue_close_now(), and when a put overwrites. NULL: the item is just forgotten.
+	 * The queue calls drop(item, drop_arg), without a lock held, for each item that no get will
+	 * return: in fl_queue_free(), in fl_queue_close_now(), and when a put overwrites. NULL: the
+	 * item is just forgotten.
 	 *
 	 * In `drop` and `compare` an item is aligned to the largest power of two that divides its
 	 * size, up to the size of two pointers. If its type needs more, copy the item first.
@@ -82,21 +83,23 @@ typedef struct fl_queue_config {
 	void *drop_arg;
 	/*
 	 * The order of an FL_PRIORITY queue: below 0 if `*a` comes out before `*b`, 0 if they are
-	 * equal, and otherwise above 0. The queue calls it with its lock held, so it must not call
-	 * functions of this queue, wait, or leave by longjmp().
+	 * equal, and otherwise above 0; for the same two items always the same. The queue calls it
+	 * with its lock held, so it must not call functions of this queue, wait, or leave by
+	 * longjmp().
 	 */
 	int (*compare)(const void *a, const void *b, void *compare_arg);
 	void *compare_arg;
 	/*
 	 * Promises that at most one context at a time puts, or gets. The first call of another
-	 * context must happen after the last call of the one before. In an unbounded FL_FIFO queue,
-	 * where `one_consumer` makes gets cheaper, fl_queue_close_now() and a wait for FL_ON_QUEUE
-	 * count as gets.
+	 * context must happen after the last call of the one before.
+	 *
+	 * `one_consumer` makes the gets of an unbounded FL_FIFO queue cheaper. Then
+	 * fl_queue_close_now() and a wait for FL_ON_QUEUE count as gets, too.
 	 *
 	 * Both promises together make a bounded FL_FIFO queue without FL_OVERWRITE cheaper. But
-	 * then fl_queue_close() waits for a put in progress, a context that sleeps or closes calls
-	 * membarrier(), which takes microseconds and must be permitted, and a get may miss an item
-	 * that another thread has just put.
+	 * then fl_queue_close() waits for a put in progress, and a get may miss an item that
+	 * another thread has just put. A context that sleeps or closes calls membarrier(), which
+	 * takes microseconds; it panics if a sandbox has forbidden membarrier() since the creation.
 	 */
 	bool one_producer, one_consumer;
 	uintptr_t more_[4];
@@ -231,7 +234,8 @@ FL_API bool fl_queue_is_closed(const fl_queue *q);
 /*
  * FL_ON_QUEUE(q) and FL_ON_QUEUE_SPACE(q) are objects for FL_WAIT_ANY(). FL_ON_QUEUE(q) is ready
  * when there is an item, and FL_ON_QUEUE_SPACE(q) when there is space; both are if `q` is closed.
- * At a rendezvous, there is an item while a put waits, and there is space while a get waits.
+ * At a rendezvous, there is an item while a put waits, and there is space while a get waits. In an
+ * unbounded FL_FIFO queue, a put in progress already counts as an item.
  */
 #define FL_ON_QUEUE(q) FL__ON(fl__on_queue, (q))
 #define FL_ON_QUEUE_SPACE(q) FL__ON(fl__on_queue_space, (q))

@@ -30,9 +30,9 @@ FL_BEGIN_DECLS
  *
  * Loop and fibers
  *
- * A stream belongs to the loop on which it was created, and must be freed before it. Only the
- * loop's thread may call its functions, and only fibers those that block. One fiber may read while
- * another writes, but no two may read, or write, at the same time.
+ * A stream belongs to the loop on which it was created, and must be freed before the loop. Only the
+ * loop's thread may call its functions, and only fibers of the loop may call those that block. One
+ * fiber may read while another writes, but no two may read, or write, at the same time.
  *
  * Results
  *
@@ -54,7 +54,7 @@ FL_BEGIN_DECLS
  */
 typedef struct fl_stream fl_stream;
 
-/* A stream buffers at most this many bytes, or more if a larger read has failed. */
+/* A stream buffers at most this many bytes, except after a larger read has failed. */
 #define FL_STREAM_LIMIT 65536u
 #define FL_STREAM_FDS_MAX 253u /* descriptors of one send: the system's limit */
 
@@ -208,7 +208,7 @@ FL_INLINE FL_MUST_CHECK int fl_stream_write(fl_stream *_s, const void *_data, si
 
 /*
  * Does the same as fl_stream_write(), but does not wait. It writes the bytes for which the system
- * has space, and returns their number, or -EAGAIN if there is none.
+ * has space, and returns their number, or -EAGAIN if there is no space.
  */
 FL_API FL_MUST_CHECK ssize_t fl_stream_try_write(fl_stream *s, const void *data, size_t size);
 
@@ -247,9 +247,9 @@ FL_INLINE FL_MUST_CHECK int fl_stream_send_fds(fl_stream *_s, const void *_data,
  * `fds`; afterwards it is the number of descriptors, or 0 after an error. They are yours, and
  * close-on-exec.
  *
- * The bytes may begin with those of earlier sends without descriptors, so the message itself must
- * say whether it has descriptors. Read such a stream only by this function: other reads close
- * descriptors. Returns:
+ * A call returns the descriptors of at most one send, but its bytes may begin with those of earlier
+ * sends without descriptors. So the message itself must say whether it has descriptors. Read such a
+ * stream only by this function, because other reads close descriptors. Returns:
  *   > 0        the number of bytes
  *   0          the end of the stream
  *   -EMSGSIZE  `fds` is too small. The descriptors are closed
@@ -270,7 +270,7 @@ FL_INLINE FL_MUST_CHECK ssize_t fl_stream_receive_fds(fl_stream *_s, void *_buff
 
 /*
  * Returns how many bytes the last write has passed to the system, even if it has failed or is still
- * going on.
+ * going on. A call that was refused, for example with -EBUSY or -EINVAL, does not count as a write.
  */
 FL_API size_t fl_stream_written(const fl_stream *s);
 

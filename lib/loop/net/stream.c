@@ -118,7 +118,7 @@ static int stream_put_back(fl_stream *s, const void *data, size_t size)
 	return 0;
 }
 
-/* Returns an error if a call would be refused. fl_stream_written() has the list. */
+/* Returns an error if a call would be refused. A refused write leaves `written` unchanged. */
 static int stream_check(const fl_stream *s, int direction, size_t size, bool waits)
 {
 	const int rc = fl__io_check(&s->io, waits);
