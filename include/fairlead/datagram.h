@@ -52,7 +52,7 @@ typedef struct fl_datagram_config {
 	bool peer_errors;
 	/* Datagrams to multicast groups are not delivered on this machine. */
 	bool no_loopback;
-	/* The most routers on the way of a datagram to a host, plus 1. 0: the default. */
+	/* How many routers a datagram to a host may pass, plus 1. 0: the default. */
 	unsigned char hops;
 	/* The same for datagrams to multicast groups. 1: only this network. */
 	unsigned char multicast_hops;
@@ -91,7 +91,8 @@ FL_API FL_MUST_CHECK int fl_datagram_open_unix(fl_datagram **d, const char *path
 
 /*
  * Creates an fl_datagram that owns the datagram socket `fd`, on the loop that the calling thread
- * runs, and makes `fd` close-on-exec. After an error you still own `fd`. Returns 0, or:
+ * runs. Makes `fd` close-on-exec, unless it is 0, 1 or 2. After an error you still own `fd`.
+ * Returns 0, or:
  *   -EBADF     `fd` is not open
  *   -ENOTSOCK  `fd` is not a socket
  *   -EINVAL    `fd` is another kind of socket
@@ -180,8 +181,8 @@ FL_INLINE FL_MUST_CHECK int fl_datagram_try_send_to(fl_datagram *_d, const void 
  *   >= 0       the size of the datagram
  *   -EMSGSIZE  the datagram is larger than `size`, and its rest is lost
  *   -ECONNREFUSED, -EHOSTUNREACH, -ENETUNREACH, or another error of the network
- *              a datagram to the connected peer did not arrive (ICMP) or, with `peer_errors` of the
- *              config, a datagram to the peer `from`
+ *              an earlier datagram to the connected peer did not arrive (ICMP); or, with
+ *              `peer_errors` of the config, an earlier datagram to the peer `from`
  *   -ETIMEDOUT, -ECANCELED, -EPIPE, -EINVAL, -ENOMEM, -EFAULT
  *              see "Results" in fairlead/datagram.h
  */
@@ -205,8 +206,8 @@ typedef struct fl_datagram_message {
 	size_t received; /* set by a receive: the bytes that `data` has now */
 	size_t lost;     /* set by a receive: the bytes that did not fit */
 	/*
-	 * in a send the receiver's address, or the connected peer if its `size` is 0; in a receive
-	 * the sender's
+	 * in a send the receiver's address, whose `size` 0 means the connected peer; in a receive
+	 * the sender's address
 	 */
 	fl_address address;
 } fl_datagram_message;
@@ -214,8 +215,8 @@ typedef struct fl_datagram_message {
 /*
  * Sends `n` datagrams in order, and stores in `*sent`, which may be NULL, how many were sent.
  * Blocks the calling fiber while the system, or a Unix receiver, has no space. Returns 0, or an
- * error of fl_datagram_send_to() for the first datagram that was not sent; those behind it were not
- * sent either.
+ * error of fl_datagram_send_to() for the first datagram that was not sent; later ones were not sent
+ * either.
  */
 FL_API FL_MUST_CHECK int fl_datagram_send_many_until(fl_datagram *d, const fl_datagram_message *list, unsigned n,
                                                      unsigned *sent, fl_time deadline, fl_cancel_token *cancel);

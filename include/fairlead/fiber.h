@@ -14,8 +14,9 @@ FL_BEGIN_DECLS
 
 /*
  * A fiber is a flow of control with a stack of its own, which runs on the thread of an event loop.
- * The fibers of a loop run one at a time, and switch only where one waits or yields: in
- * fl_fiber_yield() and, from time to time, in calls of streams, listeners and datagram sockets.
+ * The fibers of a loop run one at a time, and the loop switches only where a fiber waits or yields.
+ * A fiber yields in fl_fiber_yield() and, from time to time, in calls of streams, listeners and
+ * datagram sockets.
  *
  *     static int download(void *url) { ... return 0; }
  *
@@ -24,8 +25,9 @@ FL_BEGIN_DECLS
  *     rc = fl_fiber_join(f, &result);                 // check
  *     f = NULL;
  *
- * Join, free or detach each fiber that you start, once, unless it is a member of a group. Call
- * functions that take a fiber only on the thread of its loop, unless their comments say otherwise.
+ * Join, free or detach each fiber that you start exactly once, unless it is a member of a group.
+ * Call functions that take a fiber only on the thread of its loop, unless their comments say
+ * otherwise.
  *
  * fl_fiber_cancel() cancels the fiber's own cancel token, which its waits observe until it sets
  * another scope.
@@ -87,9 +89,9 @@ FL_API void fl_fiber_cancel(fl_fiber *f);
 FL_API void fl_fiber_detach(fl_fiber *f);
 
 /*
- * Cancels the fiber, waits for its end, and frees it. Blocks the calling fiber. Panics if the fiber
- * has not ended and the caller is not another fiber of its loop, and while another fiber joins the
- * fiber.
+ * Cancels the fiber, waits for its end, and frees it. Blocks the calling fiber. Panics while
+ * another fiber joins the fiber. If the fiber has not ended, it also panics unless the caller is
+ * another fiber of the same loop.
  */
 FL_API void fl_fiber_free(fl_fiber *f);
 
@@ -127,9 +129,9 @@ FL_API extern const fl_on_type fl__on_fiber;
 FL__SCOPED(fl_fiber, fl_fiber_free)
 
 /*
- * Starts a fiber, as fl_fiber_start() does, as a member of the group. Its token is a child of the
- * group's. If a callback of the loop starts the first member, the group's token becomes a child of
- * the loop's.
+ * Starts a fiber as a member of the group, otherwise as fl_fiber_start() does. The fiber's token is
+ * a child of the group's token. If a callback of the loop starts the first member, the group's
+ * token becomes a child of the loop's token.
  *
  *     rc = fl_group_start(&g, download, url);         // check; fl_group_join(&g) waits for it
  *

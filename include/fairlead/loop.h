@@ -74,7 +74,8 @@ FL_API FL_MUST_CHECK int fl_loop_run_on(fl_loop *l, fl_fiber_function *function,
 
 /*
  * Cancels the fibers of a loop that does not run, runs the loop until they have ended, and frees
- * it. Posted calls are made before. Blocks the calling thread.
+ * it. Posted calls are made before, and callbacks of watches and timers may still be called. Blocks
+ * the calling thread.
  *
  * Panics where fl_loop_run() does, on another thread than the one that ran the loop, in a fiber or
  * a callback of any loop, and without memory to run the fibers that are left.
@@ -186,9 +187,10 @@ FL_API int fl_loop_fd(const fl_loop *l);
  *   -EPERM     another thread has run the loop
  *   -ENOMEM    out of memory, in the first iteration
  *
- * Between two calls the fibers cannot run, so the caller must not wait for what only a fiber can
- * do, or for a lock, permit or item that a fiber holds or was given. It may wait for other threads
- * by functions of this library, which hand locks, permits and items to waiters that can run.
+ * Between two calls the fibers cannot run. So the caller must not wait for what only a fiber can
+ * do, or for a lock, permit or item that a fiber holds or was given. However, it may wait for other
+ * threads by functions of this library, because these hand locks, permits and items to waiters that
+ * can run.
  */
 FL_API FL_MUST_CHECK int fl_loop_run_once(fl_loop *l, fl_time *deadline);
 
@@ -217,8 +219,8 @@ FL__SCOPED(fl_loop, fl_loop_free)
  * A cancel or the deadline also cancels the function's scope, so that its waits return -ECANCELED,
  * and fl_cancel_token_is_requested(NULL) is true in it.
  *
- * A loop has few threads for these calls: at most 32, and at most 4 more than usable CPUs. Submit
- * calls that may hang for long to an executor of their own.
+ * A loop has few threads for these calls: at most 32, and at most 4 more than usable CPUs. Further
+ * calls wait for a thread, so submit calls that may hang for long to an executor of their own.
  */
 FL_API FL_MUST_CHECK int fl_blocking_call_until(fl_fiber_function *function, void *arg, int *result, fl_time deadline,
                                                 fl_cancel_token *cancel);
@@ -238,16 +240,16 @@ FL_INLINE FL_MUST_CHECK int fl_blocking_call(fl_fiber_function *_function, void 
  */
 typedef struct fl_loop_debug_config {
 	/*
-	 * A fiber that has kept the thread for longer is reported, and so are callbacks that
-	 * together have.
+	 * A fiber that keeps the thread for longer than this is reported, and so are callbacks that
+	 * together keep it for longer. 0: no reports.
 	 */
 	fl_duration slow;
 	uintptr_t more_[4];
 } fl_loop_debug_config;
 
 /*
- * Switches the reports of slow fibers on, or off if `config` is NULL or all-zero, or after an
- * error. Returns 0 or -ENOMEM, or -EINVAL if `slow` is negative.
+ * Switches the reports of slow fibers on. If `config` is NULL or all-zero, it switches them off. An
+ * error leaves them off, too. Returns 0 or -ENOMEM, or -EINVAL if `slow` is negative.
  */
 FL_API FL_MUST_CHECK int fl_loop_debug(fl_loop *l, const fl_loop_debug_config *config);
 

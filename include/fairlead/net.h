@@ -108,8 +108,9 @@ FL_API FL_MUST_CHECK int fl_listener_open_tcp(fl_listener **l, const char *host,
  * name: check fl_stream_peer_credentials().
  *
  * The call replaces a socket file at which no process listens. It tests this by a short connection,
- * and locks a file `path`.lock meanwhile. fl_listener_close() and fl_listener_free() remove the
- * socket file, unless another socket has replaced it.
+ * which a process that listens will accept, and locks a file `path`.lock meanwhile.
+ * fl_listener_close() and fl_listener_free() remove the socket file, unless another socket has
+ * replaced it.
  *
  * Returns 0, or:
  *   -EADDRINUSE        a process has a socket there, or is just opening the path
@@ -172,8 +173,8 @@ FL_API int fl_listener_fd(const fl_listener *l);
  * Returns 0, or:
  *   -ETIMEDOUT  the deadline passed, or the system gave up, after minutes
  *   -ECONNREFUSED, -EHOSTUNREACH, -ENETUNREACH, -EADDRNOTAVAIL
- *               all attempts failed. The code is that of the last one, or of the last one that
- *               failed at the remote side
+ *               all attempts failed. The code is that of the last attempt that failed at the remote
+ *               side or, if none did, of the last attempt
  *   -ECANCELED, -EMFILE, -ENFILE, -ENOMEM, -ENOSPC, -ENOTSUP
  *               see "Codes" in fairlead/defs.h
  *   other       an error of the system or the lookup ("Results of a lookup" in fairlead/net.h)

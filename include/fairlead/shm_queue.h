@@ -37,11 +37,11 @@ FL_BEGIN_DECLS
  * nothing. One that is killed in a get leaves the item in the queue, or loses it.
  *
  * While a process is stopped (SIGSTOP) in the middle of an operation on the queue, other operations
- * block their whole threads, and then return -ETIMEDOUT: a wait at its deadline, a try after a
- * millisecond, a close or fl_shm_queue_task_done() after ten seconds.
+ * block their whole threads, even in fibers. They return -ETIMEDOUT: a wait at its deadline, a try
+ * after a millisecond, a close or fl_shm_queue_task_done() after ten seconds.
  *
- * What fairlead/shm.h says about processes and damage, and fairlead/shm_mutex.h about emulators,
- * holds here, too.
+ * What fairlead/shm.h says about processes and damage, and docs/guide/dead-owners.md about
+ * emulators, holds here, too.
  */
 typedef struct fl_shm_queue fl_shm_queue;
 
@@ -56,7 +56,7 @@ typedef struct fl_shm_queue_config {
 } fl_shm_queue_config;
 
 /*
- * Makes a queue in `region`, and a handle of it, which must be freed before that of the region.
+ * Makes a queue in `region`, and a handle of the queue, which must be freed before the region's.
  * `config` is required. The call waits as fl_shm_block_alloc() does. Returns 0, or:
  *   -EINVAL     the config has neither items nor frames, or both
  *   -EOVERFLOW  the config has too many items or bytes
