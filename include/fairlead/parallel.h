@@ -42,8 +42,8 @@ typedef struct fl_parallel_config {
  * `e` has only one worker or an initializer.
  *
  * The calls have a cancel scope, which is cancelled at the deadline and with `cancel`. A call fails
- * if it returns another value than 0, except -ECANCELED after a cancel of its scope. Then no
- * further calls begin, but others may still be running. Returns:
+ * if it returns another value than 0, except -ECANCELED after a cancel of its scope. After a
+ * failure no further calls begin, but others may still be running. Returns:
  *   0                       all calls have returned 0, or the range is empty
  *   FL_ETASK                a call failed
  *   -ETIMEDOUT, -ECANCELED  the deadline passed, or the loop or its executor was cancelled, and
@@ -65,13 +65,13 @@ typedef struct fl_reduction {
 	/* The value of an empty part, which changes nothing when it is combined with another. */
 	const void *identity;
 	/*
-	 * Adds the numbers `from` to `to` - 1 to `*value`: a copy of `identity`, or the value of
-	 * the part's numbers before `from`. Returns 0, or an error.
+	 * Adds the numbers `from` to `to` - 1 to `*value`, which is a copy of `identity` or the
+	 * value of the part's numbers before `from`. Returns 0, or an error.
 	 */
 	int (*body)(void *state, size_t from, size_t to, void *value);
 	/*
-	 * Stores the combined value of two neighbouring parts in `*left`; the part of `*right`
-	 * follows. It must be associative, but need not be commutative.
+	 * Combines the values of two neighbouring parts, `*left` and then `*right`, and stores the
+	 * result in `*left`. It must be associative, but need not be commutative.
 	 */
 	void (*combine)(void *state, void *left, const void *right);
 } fl_reduction;

@@ -41,8 +41,9 @@ FL_BEGIN_DECLS
  *
  * A receiver need not trust the sender. If a process is killed while it receives, the message may
  * be lost. After a fork, a handle works in parent and child, unless a thread was receiving with it,
- * or its last receive returned -EMSGSIZE. If several processes share an end, a message of -EMSGSIZE
- * stays for that handle only, whose waiting calls are not woken.
+ * or its last receive returned -EMSGSIZE. If several processes share an end, a message that was too
+ * large (-EMSGSIZE) stays with the handle that received it, for its next receive. Calls that
+ * already wait on this handle are not woken for it.
  *
  * Memory order: a send happens before the return of the receive that gets the message.
  */

@@ -42,8 +42,8 @@ FL_BEGIN_DECLS
  * (docs/security.md).
  *
  * A worker has the rights and settings (fairlead/process.h) of the thread that made the first
- * submit, with later changes that the C library makes for all threads, such as setuid(). Free the
- * executor before this process drops privileges ("The fork server" in fairlead/process.h).
+ * submit. Later changes count only if the C library makes them for all threads, as setuid() does.
+ * Free the executor before this process drops privileges ("The fork server" in fairlead/process.h).
  *
  * Memory of a worker
  *
@@ -70,7 +70,8 @@ FL_BEGIN_DECLS
  *
  * A task that still runs `grace_period` after its deadline is killed with its worker, and fails
  * with -ETIMEDOUT; or with -EPERM, if this process may not kill the worker. A worker that is
- * stopped (SIGSTOP) keeps its task until then.
+ * stopped (SIGSTOP) keeps its task, and a join waits for it, until the worker is continued or
+ * killed.
  *
  * Failed starts
  *

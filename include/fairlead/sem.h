@@ -19,9 +19,10 @@ FL_BEGIN_DECLS
  *     use_one();
  *     fl_sem_release(&slots);
  *
- * A semaphore is 8 bytes, and all-zero memory is a semaphore without permits. Its bound, the most
- * permits that may be free, is FL_SEM_MAX, unless fl_sem_init_bounded() or FL_SEM_BOUNDED_INIT(n),
- * with n free permits and the bound n, sets another. A release that would exceed the bound panics.
+ * A semaphore is 8 bytes, and all-zero memory is a semaphore without permits. Its bound is the most
+ * permits that may be free, usually FL_SEM_MAX. fl_sem_init_bounded() sets another bound, and
+ * FL_SEM_BOUNDED_INIT(n) makes a semaphore with n free permits and the bound n. A release that
+ * would exceed the bound panics.
  *
  * Fairness: a release wakes the first waiter, which running threads may overtake as at a mutex
  * (fairlead/mutex.h).
@@ -39,8 +40,8 @@ FL__ASSERT_SIZE(fl_sem, 8);
 
 #define FL_SEM_MAX 0x7fffffffu
 /*
- * The number is at most FL_SEM_MAX, and for FL_SEM_BOUNDED_INIT at least 1. Another constant does
- * not compile, and another number panics.
+ * The number is at most FL_SEM_MAX, and for FL_SEM_BOUNDED_INIT at least 1. Outside of this range,
+ * a constant does not compile, and a number that is computed panics.
  */
 /* clang-format off */
 #define FL_SEM_INIT(permits) { FL__NUMBER(SEM_INIT, permits, 0, FL_SEM_MAX), 0 }
@@ -98,8 +99,8 @@ FL_INLINE FL_MUST_CHECK int fl_sem_acquire(fl_sem *_s)
 FL_API FL_MUST_CHECK int fl_sem_try_acquire(fl_sem *s);
 
 /*
- * Acquires `n` permits, which may be 0, all or none. Blocks the calling context until there are
- * enough for it. Returns:
+ * Acquires `n` permits, all of them or none; `n` may be 0. Blocks the calling context until there
+ * are enough for it. Returns:
  *   0           the caller has `n` permits
  *   -ECANCELED  the wait was cancelled
  *   -ETIMEDOUT  the deadline passed
@@ -130,8 +131,8 @@ FL_API FL_MUST_CHECK int fl_sem_try_release_n(fl_sem *s, uint32_t n);
  * Releases one permit. It is async-signal-safe, and keeps errno. Outside of signal handlers,
  * fl_sem_release() is faster when contexts wait.
  *
- * Panics if `s` would exceed its bound; while the first waiter sleeps, perhaps only at a later
- * release.
+ * Panics if `s` would exceed its bound. However, while the first waiter sleeps, it may be a later
+ * release that panics.
  */
 FL_API void fl_sem_release_in_handler(fl_sem *s);
 

@@ -45,9 +45,9 @@
  * count_primes_submit() does what fl_executor_submit() does, count_primes_get() what
  * fl_future_get() does, and so on.
  *
- * "Types" in fairlead/defs.h says which types the macro takes. Each of the two may also be void:
- * then the calls lack that parameter, and the body has a NULL pointer. A task without an argument
- * has no _map and no _imap.
+ * "Types" in fairlead/defs.h says which types the macro takes. The argument and the result may also
+ * be void: then the calls lack that parameter, and the body has a NULL pointer. A task without an
+ * argument has no _map and no _imap.
  *
  * For a pointer, declare a name: `typedef const char *path;`, then `FL_TASK(hash, path, uint64_t)`.
  * Only the pointer is copied, so the task must run in the caller's process. For memory of any
@@ -77,7 +77,7 @@
 	FL__TASK_DEFINE(name, #name, __VA_ARGS__, )
 
 /*
- * Declares a task type. Its symbol has a point, so that a task `read` does not replace the C
+ * Declares a task type. Its symbol contains a dot, so that a task `read` does not replace the C
  * library's read().
  */
 #define FL__TASK_EXTERN(name) extern const fl_task_type name __asm__(FL__SYMBOL("fl_task." #name))

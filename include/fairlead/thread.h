@@ -10,7 +10,7 @@
 FL_BEGIN_DECLS
 
 /*
- * A thread runs a function beside the caller. The function returns 0 or an error.
+ * A thread runs a function while the caller goes on. The function returns 0 or an error.
  *
  *     static int download(void *file) { ... return 0; }
  *
@@ -56,8 +56,8 @@ FL_API FL_MUST_CHECK int fl_thread_start(fl_thread **t, fl_thread_function *func
 
 /*
  * Waits until the thread has ended, and frees the handle. Stores the result of the function in
- * `*result`, unless `result` is NULL: -ECANCELED if the function left by pthread_exit() or
- * pthread_cancel(). Blocks the calling context, except fl_thread_try_join().
+ * `*result`, unless `result` is NULL. If the function left by pthread_exit() or pthread_cancel(),
+ * its result is -ECANCELED. Blocks the calling context, except fl_thread_try_join().
  *
  *     int result, rc = fl_thread_join(t, &result);
  *     if (rc == 0)
@@ -70,8 +70,7 @@ FL_API FL_MUST_CHECK int fl_thread_start(fl_thread **t, fl_thread_function *func
  *   -ETIMEDOUT  the deadline passed, and the thread can be joined again
  *   -EDEADLK    the caller is the thread itself
  *
- * All three also wait, whatever the deadline, for the destructors of pthread_key_create() in the
- * thread.
+ * Whatever the deadline, all three also wait for the thread's destructors of pthread_key_create().
  */
 FL_API FL_MUST_CHECK int fl_thread_join_until(fl_thread *t, int *result, fl_time deadline, fl_cancel_token *cancel);
 FL_INLINE FL_MUST_CHECK int fl_thread_join(fl_thread *_t, int *_result)
@@ -100,8 +99,8 @@ FL_API uint64_t fl_thread_id(const fl_thread *t);
 FL_API uint64_t fl_thread_current_id(void);
 
 /*
- * Returns the name of the calling context: that of its start, "main" for the main thread, or
- * "foreign" for another thread that the library did not start.
+ * Returns the name of the calling context: the name that it was started with, "main" for the main
+ * thread, or "foreign" for another thread that the library did not start.
  */
 FL_API const char *fl_thread_current_name(void);
 
@@ -170,8 +169,8 @@ FL_API extern const fl_on_type fl__on_thread;
  * Returns how many CPUs the calling thread may use, at least 1: the least of its affinity mask, the
  * quota of its control groups, rounded up, and the environment variable FL_CPUS, by which an
  * operator limits the program (docs/security.md). Executors of threads and processes have this many
- * workers by default, up to FL_WORKERS_MAX. The first call reads the environment, which no other
- * thread may change meanwhile.
+ * workers by default, up to FL_WORKERS_MAX. Each call reads files. The first one also reads the
+ * environment, which no other thread may change meanwhile.
  */
 FL_API unsigned fl_cpu_count(void);
 

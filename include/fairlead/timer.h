@@ -83,8 +83,8 @@ FL_API uint64_t fl_timer_missed(const fl_timer *t);
 
 /*
  * Cancels `t`, so that no call begins after the return, unless `t` is started again. It does not
- * wait for a function that runs; a function that runs in another context can no longer start `t`
- * itself. Returns:
+ * wait for a function that runs. If the function of `t` runs in another context, it can no longer
+ * start `t` itself. Returns:
  *   0             `t` was pending, and its function does not run
  *   -EINPROGRESS  the function of `t` runs now
  *   -EALREADY     neither: `t` has been called, was cancelled, or was never started
@@ -110,8 +110,9 @@ FL_INLINE FL_MUST_CHECK int fl_timer_join(fl_timer *_t)
 FL_API FL_MUST_CHECK int fl_timer_try_join(fl_timer *t);
 
 /*
- * Ends the life of `t`, which must be neither pending nor running in another context. Call
- * fl_timer_cancel() and then fl_timer_join() before. While debugging is on, it panics otherwise.
+ * Ends the life of `t`, which must be neither pending nor running in another context: call
+ * fl_timer_cancel() and then fl_timer_join() before. While debugging is on, a destroy of a timer in
+ * use panics.
  */
 FL_API void fl_timer_destroy(fl_timer *t);
 
