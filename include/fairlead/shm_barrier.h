@@ -26,7 +26,7 @@ FL_BEGIN_DECLS
  *
  * While a process is stopped (SIGSTOP) inside a call, the calls of other processes block, even past
  * their deadlines, because a timeout must break the barrier for all. What fairlead/shm.h says about
- * processes, stops and damage, and fairlead/shm_mutex.h about emulators, holds here, too.
+ * processes, stops and damage, and docs/guide/dead-owners.md about emulators, holds here, too.
  *
  * Memory order: what all parties wrote before their waits happens before the return of each wait.
  */

@@ -21,7 +21,7 @@ FL_BEGIN_DECLS
  * An event is 96 bytes, and all-zero memory is an event that is not set. fl_shm_event_set() wakes
  * all contexts that wait at the time of the call, even if the event is reset at once.
  *
- * What fairlead/shm.h says about processes, stops and damage, and fairlead/shm_mutex.h about
+ * What fairlead/shm.h says about processes, stops and damage, and docs/guide/dead-owners.md about
  * emulators, holds here, too.
  *
  * Memory order: what was written before fl_shm_event_set() happens before a call that sees the

@@ -29,7 +29,7 @@ FL_BEGIN_DECLS
  * has released all its permits, or none. If a release wakes a waiter whose process is stopped
  * (SIGSTOP), the permit stays free for new callers, but other sleeping waiters are woken only by
  * the next release. What fairlead/shm.h says about processes, stops and damage, and
- * fairlead/shm_mutex.h about emulators, holds here, too.
+ * docs/guide/dead-owners.md about emulators, holds here, too.
  *
  * Memory order: what was written before the release of a permit happens before the return of the
  * acquire that gets it. If no context waits, the semaphore may be freed as soon as the permit is
