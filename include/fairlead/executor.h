@@ -274,8 +274,9 @@ FL_API void fl_executor_close(fl_executor *e);
  *     rc = fl_executor_join(pool);                    // waits for the running tasks
  *     printf("%zu tasks were not run\n", n);
  *
- * Returns how many tasks it has cancelled, without those that workers were just about to begin.
- * Callbacks and drop hooks of the cancelled tasks run on the calling thread.
+ * Returns how many tasks it has cancelled. Tasks that workers were just about to begin are
+ * cancelled, too, but not counted. Callbacks and drop hooks of the counted tasks run on the calling
+ * thread.
  */
 FL_API size_t fl_executor_cancel(fl_executor *e);
 

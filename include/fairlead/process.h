@@ -222,7 +222,8 @@ FL_API FL_MUST_CHECK int fl_process_preload(void);
  *
  * Returns 0, or:
  *   -EINVAL          `config` is NULL, or invalid: see its members
- *   -EBADF           a descriptor is not open, or `in`, `out` or `err` is not one of its values
+ *   -EBADF           a descriptor is not open; or `in`, `out` or `err` has a value that it cannot
+ *                    take
  *   -ENOENT          there is no such program or directory; the task is not registered, here or in
  *                    the new process; or, with FL_PROCESS_FORK and several threads, there is no
  *                    /proc
