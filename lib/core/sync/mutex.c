@@ -35,7 +35,7 @@
  *      mutex_wake_first() finds a waiter in the queue, it changes the word afterwards. By then the
  *      memory may contain another mutex. That is harmless, because while a waiter of this address
  *      is queued, some mutex exists at it, and waking that mutex's first waiter is always allowed.
- *      In a process of one thread, both steps are plain (mutex_is_alone()).
+ *      In a process of one thread, both steps are plain (fl__process_is_alone()).
  *   2. If the queue is not empty, one of these statements holds: the first waiter is awake; a
  *      transaction of the parking lot has decided to wake the first waiter, and does so when it
  *      ends; WAITERS is set, and so is LOCKED or WATCHED; or an unlock is about to call
@@ -52,11 +52,8 @@
 #include "mutex.h"
 #include "../base/atomic.h"
 #include "../base/panic.h"
+#include "../os/os.h"
 #include "turn.h"
-#if defined __GLIBC__ && (__GLIBC__ > 2 || __GLIBC_MINOR__ >= 32)
-#define MUTEX_GLIBC_TELLS
-#include <sys/single_threaded.h>
-#endif
 
 enum {
 	MUTEX_LOCKED = 1,
@@ -401,25 +398,15 @@ void fl__mutex_relock(struct fl__mutex_node *waiter, struct fl__hook_op *op)
 }
 
 /*
- * Whether the process has one thread. Then a lock or an unlock needs no atomic read-modify-write,
- * because nothing else changes the word meanwhile: only this thread could start another one. What
- * this thread writes happens before everything that a later thread does, so the mutex may also be
- * locked before that thread starts, and unlocked afterwards. (No function that a signal handler may
- * call changes the word of a mutex.)
+ * If the process has one thread, a lock or an unlock needs no atomic read-modify-write, because
+ * nothing else changes the word meanwhile: only this thread could start another one. What this
+ * thread writes happens before everything that a later thread does, so the mutex may also be locked
+ * before that thread starts, and unlocked afterwards. (No function that a signal handler may call
+ * changes the word of a mutex.) Returns the word before.
  */
-static inline bool mutex_is_alone(void)
-{
-#ifdef MUTEX_GLIBC_TELLS
-	return __libc_single_threaded;
-#else
-	return false;
-#endif
-}
-
-/* Returns the word before. */
 static inline uint32_t mutex_subtract(fl_mutex *m)
 {
-	if (!mutex_is_alone())
+	if (!fl__process_is_alone())
 		/* release: pairs with the acquires of all calls that lock, and of fl__mutex_is_busy() */
 		return fl__sub_release(&m->word_, MUTEX_LOCKED);
 	const uint32_t before = fl__load_relaxed(&m->word_); /* relaxed, both: the caller is the only thread */
@@ -451,7 +438,7 @@ FL_NO_THREAD_SAFETY_ANALYSIS void fl_mutex_lock(fl_mutex *m)
 {
 	uint32_t expected = fl__hook_word(&fl__hook_free);
 	/* relaxed, both: the caller is the only thread */
-	if (mutex_is_alone() && fl__load_relaxed(&m->word_) == expected) {
+	if (fl__process_is_alone() && fl__load_relaxed(&m->word_) == expected) {
 		fl__store_relaxed(&m->word_, MUTEX_LOCKED);
 		return;
 	}
