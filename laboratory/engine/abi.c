@@ -27,8 +27,10 @@ DECLARED(void, __tsan_func_entry, void *caller)
 		self->deepest = frame;
 	if (__builtin_expect(lab.recording, 0))
 		lab_frame_enter(PC, *(const uintptr_t *)frame, (uintptr_t)caller);
-	if (self->depth < sizeof self->calls / sizeof self->calls[0])
+	if (self->depth < sizeof self->calls / sizeof self->calls[0]) {
 		self->calls[self->depth] = (uintptr_t)caller;
+		self->pointers[self->depth] = *(const uintptr_t *)frame;
+	}
 	self->depth++;
 }
 

@@ -230,6 +230,70 @@ static bool frame_has_temporary(uintptr_t pc, int64_t at, size_t slot, bool writ
 	return temporary;
 }
 
+/*
+ * Looks for variables that contain the byte at that offset. `blocks` are the scopes that contain
+ * the thread's place. Returns 1 if such a variable is in one of these scopes, -1 if all of them are
+ * in other blocks, and 0 if there is none.
+ */
+static int frame_scope_of(Dwarf_Die *scope, int64_t at, Dwarf_Die *blocks, int n)
+{
+	int found = 0;
+	bool inside = false;
+	Dwarf_Die die;
+	for (int i = 0; i < n; i++)
+		inside |= dwarf_dieoffset(&blocks[i]) == dwarf_dieoffset(scope);
+	LAB_EACH_CHILD (die, scope) {
+		int64_t offset;
+		int here = 0;
+		if (dwarf_tag(&die) == DW_TAG_lexical_block)
+			here = frame_scope_of(&die, at, blocks, n);
+		else if (lab_is_local(&die) && frame_offset(&die, &offset) &&
+		         (uint64_t)(at - offset) < lab_size_of(&die))
+			here = inside ? 1 : -1;
+		found = here == 1 || found == 0 ? here : found;
+		if (found == 1)
+			return 1;
+	}
+	return found;
+}
+
+static bool frame_is_over(uintptr_t pc, int64_t at)
+{
+	Dwarf_Die *scopes;
+	const int n = lab_scopes(pc, &scopes);
+	bool over = false;
+	for (int i = 0; i < n; i++) {
+		if (dwarf_tag(&scopes[i]) != DW_TAG_subprogram)
+			continue;
+		over = frame_is_canonical(&scopes[i]) && frame_is_unoptimised(&scopes[i]) &&
+		       frame_scope_of(&scopes[i], at, scopes, i + 1) == -1;
+		break;
+	}
+	free(scopes);
+	return over;
+}
+
+bool lab_frame_block_is_over(uintptr_t pc, uintptr_t frame, uintptr_t address)
+{
+	enum { KEPT = 256, TO_BASE = 16 };
+	static struct {
+		uintptr_t pc;
+		int64_t at;
+		bool over;
+	} kept[KEPT];
+	const int64_t at = (int64_t)(address - frame - TO_BASE);
+	const size_t slot = (pc * 31 + (uint64_t)at) % KEPT;
+	if (kept[slot].pc != pc || kept[slot].at != at) {
+		const bool active = lab.active;
+		lab_activate(false); /* what libdw allocates is its own */
+		kept[slot].over = frame_is_over(pc, at);
+		lab_activate(active);
+		kept[slot].pc = pc;
+		kept[slot].at = at;
+	}
+	return kept[slot].over;
+}
+
 bool lab_frame_is_temporary(uintptr_t pc, uintptr_t frame, uintptr_t address, size_t from_top, bool written)
 {
 	enum { KEPT = 1024, TO_BASE = 16 };

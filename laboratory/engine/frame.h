@@ -35,6 +35,12 @@ bool lab_frame_is_good(uintptr_t frame, uintptr_t caller);
  */
 bool lab_frame_is_temporary(uintptr_t pc, uintptr_t frame, uintptr_t address, size_t from_top, bool written);
 /*
+ * Returns whether the byte at `address` belongs to a variable of a block that the thread has left,
+ * although the function still runs. `frame` is the function's frame pointer, and `pc` the address
+ * in it to which the thread returns. The function must have been compiled without optimisation.
+ */
+bool lab_frame_block_is_over(uintptr_t pc, uintptr_t frame, uintptr_t address);
+/*
  * Writes the name of the variable that contained the byte at `address` when that event came.
  * Returns false if no such variable is known.
  */

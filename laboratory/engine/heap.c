@@ -427,6 +427,28 @@ static bool heap_is_frame_over(const struct lab_thread *owner, uintptr_t address
 #endif
 }
 
+/*
+ * Whether a function of the thread still runs, but has left the block with the variable at
+ * `address`.
+ */
+static bool heap_is_block_over(const struct lab_thread *owner, uintptr_t address)
+{
+	const unsigned most = sizeof owner->calls / sizeof owner->calls[0];
+	if (owner->depth == 0 || owner->depth > most)
+		return false;
+	unsigned d = owner->depth - 1;
+	while (d > 0 && owner->pointers[d] <= address)
+		d--;
+	const bool innermost = d + 1 == owner->depth;
+	const uintptr_t pc = innermost ? owner->next.pc : owner->calls[d + 1];
+	/* a function without instrumentation may have called the next one */
+	if (!innermost && (!lab_frame_is_good(owner->pointers[d + 1], pc) ||
+	                   *(const uintptr_t *)owner->pointers[d + 1] != owner->pointers[d]))
+		return false;
+	return address < owner->pointers[d] && lab_frame_is_good(owner->pointers[d], owner->calls[d]) &&
+	       lab_frame_block_is_over(pc, owner->pointers[d], address);
+}
+
 void lab_stack_check(uintptr_t address, size_t size, bool write, uintptr_t pc)
 {
 	const unsigned id = (unsigned)((address - LAB_STACKS) / LAB_STACK_SIZE);
@@ -441,13 +463,15 @@ void lab_stack_check(uintptr_t address, size_t size, bool write, uintptr_t pc)
 		lab_steer_lent(id, address);
 	if (!owner->lent || address < owner->lent)
 		owner->lent = address;
-	if (!heap_is_frame_over(owner, address))
+	const bool frame = heap_is_frame_over(owner, address);
+	if (!frame && !heap_is_block_over(owner, address))
 		return;
 	heap_bad_access(address, size, write, pc);
 	lab_fail(LAB_USE_AFTER_FREE, "%s of %s by %s at %s, %s", write ? "write" : "read", lab_address_name(address),
 	         lab.self->name, lab_site_name(lab_own_place(pc)),
 	         owner->state == LAB_DONE ? "on the stack of a thread that has ended"
-	                                  : "in the frame of a function that has returned");
+	         : frame                  ? "in the frame of a function that has returned"
+	                                  : "in a block that has ended");
 }
 
 /* The thread-locals of a program's thread. */

@@ -174,8 +174,9 @@ struct lab_thread {
 	/* what relaxed loads have acquired; an acquire fence adds it to `view` */
 	struct lab_view acquired;
 	struct lab_view released; /* `view` at the last release fence */
-	uintptr_t calls[64];
-	uintptr_t deepest; /* the lowest frame of the program on its stack; 0: no execution has had it */
+	uintptr_t calls[64];      /* the return addresses of its running functions */
+	uintptr_t pointers[64];   /* their frame pointers */
+	uintptr_t deepest;        /* the lowest frame of the program on its stack; 0: no execution has had it */
 };
 
 /* The bounds of one execution, and how much of them is used. */

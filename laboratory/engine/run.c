@@ -253,14 +253,14 @@ void lab_execute(void)
 	lab.processes = lab_running->test->processes;
 	lab.program = lab_running->main != NULL;
 	lab.errno_at = (uintptr_t)&errno;
-	/* otherwise libstdc++ and the library's mutex would use plain accesses */
-	__libc_single_threaded = 0;
 	lab_heap_reset();
 	size_t size = lab.program ? lab_program_size() : lab_state_size(lab_running);
 	lab.state = lab_state_place(size);
 	memset(lab.state, 0, size);
 	if (lab.program)
 		lab_program_reset();
+	/* otherwise libstdc++ and the library's mutex would use plain accesses */
+	__libc_single_threaded = 0;
 	lab_order_begin();
 	lab_begin(main_body);
 	lab_order_end();
