@@ -30,17 +30,13 @@ typedef struct fl_address {
 #define FL_ADDRESS_TEXT_SIZE 128u /* bytes */
 
 /*
- * Stores the address of a host and a port in `*a`. Any thread that runs a loop may store a numeric
- * address ("127.0.0.1", "::1", "fe80::1%eth0"). The lookup of a name blocks the calling fiber. The
- * call stores the first of the name's addresses, IPv4 before IPv6; fl_net_resolve()
- * (fairlead/net.h) stores all of them. Returns:
- *   0                       the address is stored
- *   -ETIMEDOUT, -ECANCELED  the deadline of fl_address_ip_until() passed, or the lookup was
- *                           cancelled
- *   -ENOTSUP                the thread runs no loop; or `host` is a name, and the caller is not a
- *                           fiber
+ * Stores the address of a host and a port in `*a`. For a numeric address ("Hosts" in
+ * fairlead/net.h) the thread only needs to run a loop. The lookup of a name blocks the calling
+ * fiber. The call stores the first of the name's addresses, IPv4 before IPv6; fl_net_resolve()
+ * (fairlead/net.h) stores all. Returns 0, -ETIMEDOUT, -ECANCELED, or:
+ *   -ENOTSUP  the thread runs no loop; or `host` is a name, and the caller is not a fiber
  *   -ENOENT, -EAGAIN, -EIO, -ENAMETOOLONG, -EAFNOSUPPORT, -EINVAL, -ENOMEM, -EMFILE, -ENFILE, other
- *                           see "Results of a lookup" in fairlead/net.h
+ *             see "Results of a lookup" in fairlead/net.h
  */
 FL_API FL_MUST_CHECK int fl_address_ip_until(fl_address *a, const char *host, uint16_t port, fl_time deadline,
                                              fl_cancel_token *cancel);
@@ -51,8 +47,7 @@ FL_INLINE FL_MUST_CHECK int fl_address_ip(fl_address *_a, const char *_host, uin
 
 /*
  * Stores the address of a Unix socket in `*a`: a path, or an abstract name, which begins with '@'.
- * Returns:
- *   0              the address is stored
+ * Returns 0, or:
  *   -ENAMETOOLONG  the path has more than 107 bytes
  *   -EINVAL        the path is NULL or ""
  */
@@ -62,12 +57,10 @@ FL_API FL_MUST_CHECK int fl_address_unix(fl_address *a, const char *path);
  * Stores an address as text in the `size` bytes at `text`; FL_ADDRESS_TEXT_SIZE bytes suffice.
  *
  * The text is "127.0.0.1:7000", "[::1]:7000", a path, or "@name" for an abstract name. With port 0
- * it is the host only, as every function that takes a host accepts it. If `size` of the address is
- * 0, as for an unnamed sender, the text is "".
+ * it is the host only, as functions that take a host accept it. If the `size` of the address is 0,
+ * as for an unnamed sender, the text is "".
  *
- * Returns:
- *   0        the text is stored
- *   -ENOSPC  the text is longer than `size` - 1 bytes
+ * Returns 0, or -ENOSPC if the text is longer than `size` - 1 bytes.
  */
 FL_API FL_MUST_CHECK int fl_address_text(const fl_address *a, char *text, size_t size);
 

@@ -12,7 +12,7 @@
 FL_BEGIN_DECLS
 
 /*
- * At a barrier, a fixed number of contexts (threads or fibers), the parties, wait for each other,
+ * At a barrier, a fixed number of contexts (threads or fibers), the parties, wait for each other
  * again and again.
  *
  *     fl_barrier turn;
@@ -24,7 +24,7 @@ FL_BEGIN_DECLS
  * party passes.
  *
  * A barrier breaks when a waiter gives up (timeout, cancel), and when fl_barrier_abort() is called.
- * All its waiters and all later callers then get -EPIPE, until fl_barrier_reset().
+ * Its waiters and all later callers then get -EPIPE, until fl_barrier_reset().
  *
  * You may destroy the barrier as soon as one wait of the last phase has returned 0 to parties - 1.
  * If a phase failed, wait until all its waits have returned.
@@ -64,9 +64,7 @@ FL__ASSERT_SIZE(fl_barrier, 24 + 2 * sizeof(void *));
  * fl_barrier_abort() and fl_barrier_reset() do. A context that arrives while the action runs
  * belongs to the next phase.
  *
- * Returns:
- *   0        `b` is a barrier
- *   -EINVAL  `parties` is 0 or above INT_MAX
+ * Returns 0, or -EINVAL if `parties` is 0 or above INT_MAX.
  */
 FL_INLINE FL_MUST_CHECK int fl_barrier_init_with_action(fl_barrier *_b, uint32_t _parties, void (*_action)(void *arg),
                                                         void *_arg)
@@ -102,10 +100,7 @@ FL_INLINE FL_MUST_CHECK int fl_barrier_wait(fl_barrier *_b)
 	return fl_barrier_wait_until(_b, FL_FOREVER, NULL);
 }
 
-/*
- * Breaks `b`: its waiters and all later waits get -EPIPE, until fl_barrier_reset(). It does not
- * wait for a running action.
- */
+/* Breaks `b`. It does not wait for a running action. */
 FL_API void fl_barrier_abort(fl_barrier *b);
 
 /* Makes `b` unbroken and empty. Its waiters get -EPIPE. */

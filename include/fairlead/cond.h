@@ -52,10 +52,7 @@ FL_API void fl_cond_destroy(fl_cond *c);
 /*
  * Unlocks `m` and waits as one atomic step, so that no signal is lost in between, and locks `m`
  * again when a signal wakes the caller. Both functions block the calling context, and panic if `m`
- * is not locked. Return with `m` locked:
- *   0           a signal woke the caller
- *   -ECANCELED  the wait was cancelled
- *   -ETIMEDOUT  the deadline passed
+ * is not locked. Returns 0, -ECANCELED or -ETIMEDOUT, with `m` locked.
  */
 FL_INLINE FL_MUST_CHECK int fl_cond_wait(fl_cond *c, fl_mutex *m) FL_REQUIRES(*m);
 FL_API FL_MUST_CHECK int fl_cond_wait_until(fl_cond *c, fl_mutex *m, fl_time deadline, fl_cancel_token *cancel)
@@ -64,10 +61,8 @@ FL_API FL_MUST_CHECK int fl_cond_wait_until(fl_cond *c, fl_mutex *m, fl_time dea
 /*
  * Waits until `predicate(arg)` is true. It calls the predicate with `m` locked, first at once and
  * then after each wait. Both functions block the calling context, return with `m` locked, and panic
- * if they have to wait and `m` is not locked. Returns:
- *   0           the predicate is true
- *   -ECANCELED  the wait was cancelled, and the predicate is false
- *   -ETIMEDOUT  the deadline passed, and the predicate is false
+ * if they have to wait and `m` is not locked. Returns 0; or, if the predicate is false, -ECANCELED
+ * or -ETIMEDOUT.
  */
 FL_INLINE FL_MUST_CHECK int fl_cond_wait_for(fl_cond *c, fl_mutex *m, bool (*predicate)(void *arg), void *arg)
     FL_REQUIRES(*m);
@@ -75,17 +70,15 @@ FL_INLINE FL_MUST_CHECK int fl_cond_wait_for_until(fl_cond *c, fl_mutex *m, bool
                                                    fl_time deadline, fl_cancel_token *cancel) FL_REQUIRES(*m);
 
 /*
- * Wakes contexts that wait for `c`, those that have waited longest first. fl_cond_signal() wakes
- * one, and fl_cond_signal_n() `n`, or all if fewer wait. A signal without a waiter has no effect.
- * The caller may hold the mutex, but need not.
+ * Wakes contexts that wait for `c`, those that have waited longest first: fl_cond_signal() one,
+ * fl_cond_signal_n() `n`, or all if fewer wait, and fl_cond_broadcast() all. A signal without a
+ * waiter has no effect. The caller may hold the mutex, but need not.
  */
 FL_API void fl_cond_signal_n(fl_cond *c, size_t n);
 FL_INLINE void fl_cond_signal(fl_cond *_c)
 {
 	fl_cond_signal_n(_c, 1);
 }
-
-/* Wakes all contexts that wait for `c` now. The caller may hold the mutex, but need not. */
 FL_INLINE void fl_cond_broadcast(fl_cond *_c)
 {
 	fl_cond_signal_n(_c, SIZE_MAX);

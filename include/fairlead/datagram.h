@@ -65,13 +65,11 @@ typedef struct fl_datagram_config {
  * Opens a UDP socket at an address of this machine, and stores it in `*d`. `host` and `port` mean
  * the same as for fl_listener_open_tcp() (fairlead/net.h); a client passes NULL and 0. The lookup
  * of a name blocks the calling fiber. To join a multicast group, call setsockopt() with
- * MCAST_JOIN_GROUP on fl_datagram_fd(). Returns 0, or:
+ * MCAST_JOIN_GROUP on fl_datagram_fd(). Returns 0, -EMFILE, -ENFILE, -ENOMEM, -ENOSPC, or:
  *   -EADDRINUSE  the port is in use
  *   -ENODEV      the config names an interface that does not exist
  *   -EADDRNOTAVAIL, -EACCES, -EAFNOSUPPORT, -ENOTSUP, -ECANCELED, other
  *                an error of fl_listener_open_tcp()
- *   -EMFILE, -ENFILE, -ENOMEM, -ENOSPC
- *                see "Codes" in fairlead/defs.h
  */
 FL_API FL_MUST_CHECK int fl_datagram_open_udp(fl_datagram **d, const char *host, uint16_t port,
                                               const fl_datagram_config *config);
@@ -80,25 +78,22 @@ FL_API FL_MUST_CHECK int fl_datagram_open_udp(fl_datagram **d, const char *host,
  * Opens a Unix datagram socket at a path, or at an abstract name, which begins with '@', and stores
  * it in `*d`. With `path` NULL the system chooses an abstract name, by which others can answer. Any
  * user can send to an abstract name. The file is made, replaced and removed as by
- * fl_listener_open_unix() (fairlead/net.h). Returns 0, or:
+ * fl_listener_open_unix() (fairlead/net.h). Returns 0, -EMFILE, -ENFILE, -ENOMEM, -ENOSPC,
+ * -ENOTSUP, or:
  *   -EADDRINUSE  a socket is open there, or a process is just opening the path
  *   -ENOTSOCK, -ENAMETOOLONG, -ENOENT, -ENOTDIR, -EACCES, -EROFS, -EINVAL, other
  *                an error of fl_listener_open_unix()
- *   -EMFILE, -ENFILE, -ENOMEM, -ENOSPC, -ENOTSUP
- *                see "Codes" in fairlead/defs.h
  */
 FL_API FL_MUST_CHECK int fl_datagram_open_unix(fl_datagram **d, const char *path);
 
 /*
  * Creates an fl_datagram that owns the datagram socket `fd`, on the loop that the calling thread
  * runs. Makes `fd` close-on-exec, unless it is 0, 1 or 2. After an error you still own `fd`.
- * Returns 0, or:
+ * Returns 0, -ENOMEM, -ENOSPC, -ENOTSUP, or:
  *   -EBADF     `fd` is not open
  *   -ENOTSOCK  `fd` is not a socket
  *   -EINVAL    `fd` is another kind of socket
  *   -EEXIST    the loop watches `fd` already
- *   -ENOMEM, -ENOSPC, -ENOTSUP
- *              see "Codes" in fairlead/defs.h
  */
 FL_API FL_MUST_CHECK int fl_datagram_from_fd(fl_datagram **d, int fd);
 
@@ -143,8 +138,7 @@ FL_API FL_MUST_CHECK int fl_datagram_disconnect(fl_datagram *d);
 /*
  * Sends a datagram of `size` bytes, which may be 0, to an address or, if `to` is NULL, to the
  * connected peer. Blocks the calling fiber while the system, or a Unix receiver, has no space.
- * Returns:
- *   0              the system has the datagram
+ * Returns 0, or:
  *   -ENOTCONN      no address is given, and the socket is not connected
  *   -EMSGSIZE      the datagram is larger than the protocol, the send buffer or the path allows
  *   -EAFNOSUPPORT, -EACCES, -ENOENT, -EPROTOTYPE

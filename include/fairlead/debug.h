@@ -13,8 +13,8 @@ FL_BEGIN_DECLS
  *
  *     rc = fl_debug_enable(FL_DEBUG_LOCKORDER | FL_DEBUG_WAITS);  // the same by a call
  *
- * A statically linked program must call a function of this header, or be linked with
- * -Wl,-u,fl_debug_enable. There are three modes:
+ * A statically linked program must call the function that it needs, or be linked with
+ * -Wl,-u,fl_debug_enable or -Wl,-u,fl_trace_enable. There are three modes:
  *   FL_DEBUG_LOCKORDER   reports each cycle of locks that contexts take in different orders, once,
  *                        with the stacks.
  *   FL_DEBUG_WAITS       reports a deadlock when it closes: what each of its contexts (threads and
@@ -41,20 +41,18 @@ FL_BEGIN_DECLS
  * the program handles or ignores SIGQUIT.
  *
  * The environment variable FL_DEBUG switches modes on before main() (docs/security.md). In it,
- * `signal=N` selects another signal than SIGQUIT, and `signal=0` none. Returns:
- *   0        the modes are switched
- *   -EINVAL  `modes` has an unknown bit
+ * `signal=N` selects another signal than SIGQUIT, and `signal=0` none. Returns 0, or -EINVAL if
+ * `modes` has an unknown bit.
  */
 FL_API FL_MUST_CHECK int fl_debug_enable(unsigned modes);
 
 /*
- * Prints to the descriptor `fd` what waits for what: each waiting context with the object, its
- * holder, the duration and the stack; all held locks; for each executor with pending tasks, what
- * its workers do; and for each loop, the fiber that runs.
+ * Prints to the descriptor `fd`, on which it may block, what waits for what: each waiting context
+ * with the object, its holder, the duration and the stack; all held locks; for each executor with
+ * pending tasks, what its workers do; and for each loop, the fiber that runs. Async-signal-safe.
  *
  * Without FL_DEBUG_WAITS it prints neither loops nor the holders, times and stacks of waits, and
- * held locks only with FL_DEBUG_LOCKORDER. The call may block on the descriptor. It is
- * async-signal-safe.
+ * held locks only with FL_DEBUG_LOCKORDER.
  */
 FL_API void fl_debug_dump(int fd);
 
@@ -82,23 +80,19 @@ FL_API void fl_debug_contention(int fd);
  *
  * The environment variable FL_TRACE has the same form (docs/security.md). A process that ends
  * without having written a file says so on standard error. Worker processes that exist already are
- * not recorded. A statically linked program must call this function, or be linked with
- * -Wl,-u,fl_trace_enable. Returns:
+ * not recorded. Returns 0, or:
  *
- *   0        the settings are in force
  *   -ENOMEM  out of memory; or 1,024 threads are recorded already, and none of them has ended
  *   -EINVAL  `settings` is not known; the first time the log says why
  */
 FL_API FL_MUST_CHECK int fl_trace_enable(const char *settings);
 
 /*
- * Writes the recorded events to the file `path` or, with NULL, to a new file PREFIX-PID-N.json. The
- * file is JSON for Perfetto and Chrome, with up to 1,024 threads and 256 worker processes. A panic
- * writes such a file, too. May block on the file, and is async-signal-safe. Returns:
- *   0         the file is written
+ * Writes the recorded events to the file `path` or, with NULL, to a new file PREFIX-PID-N.json:
+ * JSON for Perfetto and Chrome, with up to 1,024 threads and 256 worker processes. A panic writes
+ * such a file, too. May block on the file. Async-signal-safe. Returns 0, -ENOMEM, or:
  *   -EBUSY    a file is being written already, or the recorder is being changed
  *   -ENODATA  the recorder was never switched on
- *   -ENOMEM   out of memory
  *   other     an error of open() or write(), perhaps after a part of the events
  */
 FL_API int fl_trace_write(const char *path);

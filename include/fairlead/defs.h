@@ -90,7 +90,8 @@
  *
  * Codes
  *
- * Some codes mean the same everywhere. The list of a function gives further conditions:
+ * Some codes mean the same everywhere. A code that stands before the list of a function means only
+ * this, and the list gives further conditions:
  *   -EAGAIN        not now: a try form would have to wait, or the system has no thread, process or
  *                  rank for what the call starts
  *   -EBUSY         the object, or the part of it that the call needs, is in use, and the call does
@@ -101,6 +102,7 @@
  *   -EPIPE         the object of the call is closed
  *   -EOWNERDEAD    in a forked child: the executor is one of the parent's
  *   -ENOMEM        out of memory
+ *   -EBADMSG       the memory of an object in shared memory is damaged
  *   -EMFILE        the process has too many descriptors
  *   -ENFILE        the system has too many descriptors
  *   -ENOSPC        the user's limit of watched descriptors is reached

@@ -31,8 +31,7 @@ FL_BEGIN_DECLS
  * A server shares a region (fairlead/shm.h) at a path: that of a Unix socket, or an abstract name,
  * which begins with '@'. Then the server and each client have the region, and a pipe
  * (fairlead/pipe.h), which also tells when the other side has ended. If a server is killed, clients
- * keep the region, and a new server can use the path. docs/guide/shared-memory.md has an
- * introduction.
+ * keep the region, and a new server can use the path (docs/guide/shared-memory.md).
  *
  * Checks
  *
@@ -47,10 +46,9 @@ FL_BEGIN_DECLS
  *
  * Hostile peers
  *
- * A hostile peer can change all bytes of the region at any time. Functions of this library then
- * return errors or wrong values, or wait for longer, but no access leaves the region. Clients
- * cannot delay each other, but can use up descriptors (-ETOOMANYREFS). docs/security.md has the
- * details.
+ * A hostile peer can change all bytes of the region at any time, with the consequences that
+ * fairlead/shm.h describes. Clients cannot delay each other, but can use up descriptors
+ * (-ETOOMANYREFS). docs/security.md has the details.
  */
 typedef struct fl_endpoint fl_endpoint;
 
@@ -95,16 +93,14 @@ FL_API void fl_endpoint_free(fl_endpoint *o);
 
 /*
  * Waits for the next client, passes the region to it, and stores this side's end of the pipe in
- * `*pipe`, or closes that end if `pipe` is NULL. Skips clients that the checks refuse, or that have
- * ended. If a client refuses the server, calls on the pipe return -EPIPE. Blocks the calling
+ * `*pipe`, or closes that end if `pipe` is NULL. Skips clients that have ended or that the checks
+ * refuse. If a client refuses the server, calls on the pipe return -EPIPE. Blocks the calling
  * context. Several threads and forked children may call it at the same time.
  *
- * Returns:
- *   0                       a client was accepted
- *   -ETIMEDOUT, -ECANCELED  the deadline passed, or the wait was cancelled
- *   -EMFILE, -ENFILE        too many descriptors. The client waits for the next call
- *   -ENOMEM                 out of memory. The client's connect may fail
- *   -ETOOMANYREFS           see "Codes" in fairlead/defs.h. The client's connect fails
+ * Returns 0, -ETIMEDOUT, -ECANCELED, or:
+ *   -EMFILE, -ENFILE  too many descriptors. The client waits for the next call
+ *   -ENOMEM           out of memory. The client's connect may fail
+ *   -ETOOMANYREFS     see "Codes" in fairlead/defs.h. The client's connect fails
  */
 FL_API FL_MUST_CHECK int fl_endpoint_accept_until(fl_endpoint *o, fl_pipe **pipe, fl_time deadline,
                                                   fl_cancel_token *cancel);
@@ -118,9 +114,9 @@ FL_API int fl_endpoint_fd(const fl_endpoint *o);
 
 /*
  * Connects to the endpoint at `path`, makes the checks, and stores the region in `*region` and this
- * side's end of the pipe in `*pipe`. Pass NULL for what you do not want. Blocks the calling context
- * until the server accepts, but does not wait for the endpoint to appear. Returns:
- *   0                       the client is connected
+ * side's end of the pipe in `*pipe`; either may be NULL. Blocks the calling context until the
+ * server accepts, but does not wait for the endpoint to appear. Returns 0, -ETIMEDOUT, -ECANCELED,
+ * -EMFILE, -ENFILE, -ENOMEM, or:
  *   -ENOENT                 there is no such file
  *   -ECONNREFUSED           there is no server: it has ended, or does not listen yet
  *   -ENOTSOCK, -EPROTOTYPE  the file is not a socket, or the socket is of another kind
@@ -135,8 +131,6 @@ FL_API int fl_endpoint_fd(const fl_endpoint *o);
  *                           an error of fl_shm_attach() (fairlead/shm.h)
  *   -ECONNRESET             the server has ended, or failed, before it accepted
  *   -ENAMETOOLONG, -EINVAL  the path is NULL, "" or too long, or `item_type` is too long
- *   -ETIMEDOUT, -ECANCELED, -EMFILE, -ENFILE, -ENOMEM
- *                           see "Codes" in fairlead/defs.h
  *   other                   an error of the system
  *
  * If a check other than that of the mode fails, the log has the reason.

@@ -17,8 +17,7 @@ FL_BEGIN_DECLS
  *
  * An error is a negative errno value or FL_ETASK. FL_ETASK means that the call succeeded, but the
  * task failed, so that you can tell a call that timed out from a task that failed with -ETIMEDOUT.
- * fl_future_error() and fl_future_message() return the error of the task, fl_group_error() and
- * fl_group_message() that of a group.
+ * fl_future_error() or fl_group_error() returns the task's error.
  */
 #define FL_ETASK (-5001)
 
@@ -89,9 +88,9 @@ typedef struct fl_allocator {
 } fl_allocator;
 
 /*
- * Replaces malloc() and free() by the functions of `*allocator`, which must stay valid. NULL
- * restores malloc() and free(). Call it before any other function of the library, because each free
- * uses the allocator that is set at that time.
+ * Makes the library use `*allocator`, which must stay valid, or malloc() and free() for NULL. Call
+ * it before any other function of the library, because each free uses the allocator that is set at
+ * that time.
  */
 FL_API void fl_allocator_set(const fl_allocator *allocator);
 
@@ -101,9 +100,9 @@ typedef enum fl_log_level { FL_LOG_ERROR, FL_LOG_WARNING, FL_LOG_INFO } fl_log_l
  * The type of a log handler. `message` is one line without a newline, and is valid during the call.
  *
  * Any thread may call the handler, even in the middle of an unlock or, with FL_DEBUG, while it
- * holds locks of yours. So the handler must not wait, and must not call fl_shm_... functions.
- * However, it may lock an fl_mutex that only the handler locks. A message about a call that the
- * handler itself makes goes to standard error.
+ * holds locks of yours. So the handler must not wait or call fl_shm_... functions, but may lock an
+ * fl_mutex that only the handler locks. A message about a call that the handler itself makes goes
+ * to standard error.
  */
 typedef void fl_log_handler(fl_log_level level, const char *message);
 

@@ -60,8 +60,8 @@ FL_API void fl_event_set(fl_event *e);
 
 /*
  * Makes `e` not set. Waiters that were woken before stay woken. Memory order: acquires what the
- * sets that it undoes released. So a consumer that resets the event, looks for work, and waits if
- * there is none, misses no work.
+ * sets that it undoes released, so a consumer that resets the event before it looks for work misses
+ * none.
  */
 FL_API void fl_event_reset(fl_event *e);
 
@@ -73,10 +73,8 @@ FL_INLINE bool fl_event_is_set(const fl_event *_e)
 }
 
 /*
- * Waits until `e` is set, and resets an auto-reset event. Blocks the calling context. Returns:
- *   0           `e` was set
- *   -ECANCELED  the wait was cancelled
- *   -ETIMEDOUT  the deadline of fl_event_wait_until() passed
+ * Waits until `e` is set, and resets an auto-reset event. Blocks the calling context. Returns 0,
+ * -ECANCELED or -ETIMEDOUT.
  */
 FL_API FL_MUST_CHECK int fl_event_wait_until(fl_event *e, fl_time deadline, fl_cancel_token *cancel);
 FL_INLINE FL_MUST_CHECK int fl_event_wait(fl_event *_e)

@@ -129,8 +129,7 @@ enum {
 
 /*
  * Creates an executor that runs each task at once, on the submitting thread. This call runs the
- * initializer. Returns 0, or:
- *   -ENOMEM  out of memory
+ * initializer. Returns 0, -ENOMEM, or:
  *   -EINVAL  the initializer is unsuitable, there are too many regions, or `workers_max`,
  *            `stack_size` or `memory_max` is set
  *   other    the error of the initializer
@@ -144,9 +143,7 @@ FL_API FL_MUST_CHECK int fl_sequential_executor_create(fl_executor **e, const fl
  *     rc = fl_thread_executor_create(&pool, &config);      // check
  *     rc = count_primes_submit(pool, range, &f);           // check
  *
- * Returns 0, or:
- *   -ENOMEM  out of memory
- *   -EINVAL  the config is invalid (see its members), or sets `memory_max`
+ * Returns 0, -ENOMEM, or -EINVAL if the config is invalid (see its members), or sets `memory_max`.
  *
  * With one worker, tasks usually begin in the order of submission, but a task for which a worker
  * waits may begin earlier. As long as workers end tasks, no task waits forever.
@@ -199,8 +196,7 @@ typedef struct fl_submit_config {
  *             rc = count_primes_get(f, &n);           // waits for the task
  *
  * Neither function waits for the task, but with FL_FULL_WAIT they block the calling context while
- * the backlog is full. Returns 0, or:
- *   -ENOMEM           out of memory
+ * the backlog is full. Returns 0, -ENOMEM, or:
  *   -EPIPE            `e` is closed, or was closed during the wait
  *   -EOWNERDEAD       all ranks of an executor over MPI have died
  *   -ENOTRECOVERABLE  `e` is broken: see fl_executor_is_broken()
@@ -309,13 +305,12 @@ FL_API FL_MUST_CHECK int fl_executor_resize(fl_executor *e, unsigned workers);
  *     if (rc == -ETIMEDOUT)
  *             fl_executor_cancel(pool);               // now join once more
  *
- * Returns:
- *   0         all tasks have ended, and the workers are gone
- *   -ETIMEDOUT, -ECANCELED
- *             the deadline passed, or the wait was cancelled; `e` is closed
- *   -EDEADLK  nothing happened, because the call would wait for itself: it was made in a task of
- *             `e`, on one of its workers, in a callback of one of its tasks, or where it would keep
- *             the loop of a loop executor from running (fairlead/loop_executor.h)
+ * Returns 0, or:
+ *   -ETIMEDOUT, -ECANCELED  the deadline passed, or the wait was cancelled; `e` is closed
+ *   -EDEADLK                nothing happened, because the call would wait for itself: it was made
+ *                           in a task of `e`, on one of its workers, in a callback of one of its
+ *                           tasks, or where it would keep the loop of a loop executor from running
+ *                           (fairlead/loop_executor.h)
  */
 FL_API FL_MUST_CHECK int fl_executor_join_until(fl_executor *e, fl_time deadline, fl_cancel_token *cancel);
 FL_INLINE FL_MUST_CHECK int fl_executor_join(fl_executor *_e)
@@ -324,8 +319,7 @@ FL_INLINE FL_MUST_CHECK int fl_executor_join(fl_executor *_e)
 }
 
 /*
- * Joins `e` if it was closed and nothing is left to wait for. Returns:
- *   0         all tasks have ended, and the workers are gone
+ * Joins `e` if it was closed and nothing is left to wait for. Returns 0, or:
  *   -EAGAIN   `e` is open, or tasks or workers are left
  *   -EDEADLK  the call was made in a task of `e`, on one of its workers, or in a callback of one of
  *             its tasks

@@ -33,11 +33,9 @@ FL_BEGIN_DECLS
  * `fd` must stay open during the wait. If several threads wait for one descriptor, the operation
  * after the wait must be non-blocking, because another thread may have taken the bytes.
  *
- * Returns:
- *   0                       the descriptor is ready, at its end, or has failed
- *   -ETIMEDOUT, -ECANCELED  the deadline passed, or the wait was cancelled
- *   -EINVAL                 `events` is 0, or has another bit
- *   -EBADF                  `fd` is negative
+ * Returns 0, -ETIMEDOUT, -ECANCELED, or:
+ *   -EINVAL  `events` is 0, or has another bit
+ *   -EBADF   `fd` is negative
  */
 FL_API FL_MUST_CHECK int fl_fd_wait_until(int fd, unsigned events, fl_time deadline, fl_cancel_token *cancel);
 FL_INLINE FL_MUST_CHECK int fl_fd_wait(int _fd, unsigned _events)

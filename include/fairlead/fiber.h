@@ -52,10 +52,8 @@ typedef struct fl_fiber_config {
 /*
  * Starts a fiber on the loop that the calling thread runs, and stores it in `*f`. function(arg)
  * begins after the call has returned, and after the fibers that were started before. The fiber's
- * token is a child of the loop's. Returns:
- *   0         the fiber is started
- *   -ENOMEM   out of memory
- *   -ENOTSUP  the calling thread runs no loop
+ * token is a child of the loop's. Returns 0, -ENOMEM, or -ENOTSUP if the calling thread runs no
+ * loop.
  */
 FL_API FL_MUST_CHECK int fl_fiber_start(fl_fiber **f, fl_fiber_function *function, void *arg,
                                         const fl_fiber_config *config);
@@ -63,8 +61,7 @@ FL_API FL_MUST_CHECK int fl_fiber_start(fl_fiber **f, fl_fiber_function *functio
 /*
  * Waits until the fiber has ended, stores its result in `*result`, unless `result` is NULL, and
  * frees the fiber. Blocks the calling fiber. Panics if another context is joining the fiber.
- * Returns:
- *   0                       the fiber has ended and is freed
+ * Returns 0, or:
  *   -ECANCELED, -ETIMEDOUT  the wait was cancelled, or the deadline passed; the fiber runs on
  *   -EDEADLK                the caller is the fiber itself; or the fiber has not ended, and the
  *                           caller is not a fiber of its loop
@@ -135,9 +132,8 @@ FL__SCOPED(fl_fiber, fl_fiber_free)
  *
  *     rc = fl_group_start(&g, download, url);         // check; fl_group_join(&g) waits for it
  *
- * Panics if, since the last join, a fiber was started in the group on another loop. Returns:
- *   0           the fiber is started
- *   -ENOMEM     out of memory
+ * Panics if, since the last join, a fiber was started in the group on another loop. Returns 0,
+ * -ENOMEM, or:
  *   -ENOTSUP    the calling thread runs no loop
  *   -ECANCELED  the group or the scope in which it began was cancelled, a member has failed, the
  *               group's deadline has passed, or the loop is at its end

@@ -66,15 +66,13 @@ FL_API FL_MUST_CHECK int fl_future_try_wait(fl_future *f);
  *     if (rc == FL_ETASK)
  *             rc = fl_future_error(f);
  *
- * Returns:
- *   0         the task has succeeded, and `*result` is its result
- *   FL_ETASK  the task has failed or was cancelled. `*result` is unchanged, unless the task has
- *             called fl_task_keep_result()
- *   -EAGAIN   only fl_future_try_get(): the task has not ended
- *   -ETIMEDOUT, -ECANCELED
- *             the deadline passed, or the wait was cancelled; the task goes on
- *   -EINVAL   `size` is not the size of the result type
- *   -ENOMEM   no memory to copy the bytes of an fl_bytes
+ * Returns 0, or:
+ *   FL_ETASK                the task has failed or was cancelled. `*result` is unchanged, unless
+ *                           the task has called fl_task_keep_result()
+ *   -EAGAIN                 only fl_future_try_get(): the task has not ended
+ *   -ETIMEDOUT, -ECANCELED  the deadline passed, or the wait was cancelled; the task goes on
+ *   -EINVAL                 `size` is not the size of the result type
+ *   -ENOMEM                 no memory to copy the bytes of an fl_bytes
  */
 FL_API FL_MUST_CHECK int fl_future_get_until(fl_future *f, void *result, size_t size, fl_time deadline,
                                              fl_cancel_token *cancel);
@@ -163,10 +161,9 @@ FL__SCOPED(fl_future, fl_future_free)
  *
  * The thread that ends `f` submits the task, or this call does, if `f` has ended already. `*next`
  * holds a reference to `f`, so the result of `f` is dropped later; `drop_arg` does not run. Returns
- * 0, or:
+ * 0, -ENOMEM, or:
  *   -EINVAL  the type's argument does not have the size of the result of `f`, or only one of them
  *            is an fl_bytes
- *   -ENOMEM  out of memory
  */
 FL_API FL_MUST_CHECK int fl_future_then(fl_future *f, struct fl_executor *e, const struct fl_task_type *type,
                                         fl_future **next);

@@ -75,9 +75,7 @@ typedef struct fl_imap_config {
  * Creates an iteration of tasks of `type`, and submits the first chunk. The arguments are the `n`
  * elements of the array `args`, or those of `config->next`, with `args` NULL and `n` 0. The
  * executor must outlive the iteration. Waits only where fl_executor_submit() or `next` does.
- * Returns:
- *   0        `*it` is the new iteration
- *   -ENOMEM  out of memory
+ * Returns 0, -ENOMEM, or:
  *   -EINVAL  there are both an array and a generator
  *   other    an error of fl_executor_submit() for the first chunk
  */
@@ -91,8 +89,7 @@ FL_API FL_MUST_CHECK int fl_imap_create(fl_imap **it, fl_executor *e, const fl_t
  *
  * fl_imap_next() and fl_imap_next_until() block the calling context; a worker of the executor
  * meanwhile runs pending tasks of the iteration. fl_imap_try_next() never waits for a running task,
- * but on the sequential executor it runs one. Returns:
- *   0           `*result` is the result of argument `*index`
+ * but on the sequential executor it runs one. Returns 0, or:
  *   FL_ETASK    the task of argument `*index` failed or was cancelled: see fl_imap_error().
  *               `*result` is unchanged, except after fl_task_keep_result()
  *   -ENODATA    all results were returned

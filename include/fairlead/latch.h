@@ -29,18 +29,12 @@ typedef struct fl_latch {
 FL__ASSERT_SIZE(fl_latch, 4);
 
 #define FL_LATCH_MAX 0x7fffffffu
-/*
- * The count is at most FL_LATCH_MAX. Another constant does not compile, and another number panics.
- */
+/* A constant above FL_LATCH_MAX does not compile, and another number above it panics. */
 /* clang-format off */
 #define FL_LATCH_INIT(count) { FL__NUMBER(LATCH_INIT, count, 0, FL_LATCH_MAX) }
 /* clang-format on */
 
-/*
- * Makes `l` a latch with this count. Returns:
- *   0        `l` is a latch
- *   -EINVAL  `count` is above FL_LATCH_MAX
- */
+/* Makes `l` a latch with this count. Returns 0, or -EINVAL if `count` is above FL_LATCH_MAX. */
 FL_INLINE FL_MUST_CHECK int fl_latch_init(fl_latch *_l, uint32_t _count)
 {
 	if (_count > FL_LATCH_MAX)
@@ -62,10 +56,7 @@ FL_INLINE uint32_t fl_latch_count(const fl_latch *_l)
 }
 
 /*
- * Waits until the count is zero. Blocks the calling context. Returns:
- *   0           the count is zero
- *   -ECANCELED  the wait was cancelled
- *   -ETIMEDOUT  the deadline passed
+ * Waits until the count is zero. Blocks the calling context. Returns 0, -ECANCELED or -ETIMEDOUT.
  */
 FL_API FL_MUST_CHECK int fl_latch_wait_until(fl_latch *l, fl_time deadline, fl_cancel_token *cancel);
 FL_INLINE FL_MUST_CHECK int fl_latch_wait(fl_latch *_l)

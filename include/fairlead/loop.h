@@ -58,9 +58,7 @@ FL_API FL_MUST_CHECK int fl_loop_run(fl_fiber_function *function, void *arg);
 
 /*
  * Creates a loop for fl_loop_run_on() and fl_loop_run_once(). Any thread may call it. Returns 0,
- * or:
- *   -ENOMEM, -EMFILE, -ENFILE, -ENOSPC
- *             see "Codes" in fairlead/defs.h
+ * -ENOMEM, -EMFILE, -ENFILE, -ENOSPC, or:
  *   -ENOTSUP  the thread has a shadow stack
  *   -ENOSYS   a sandbox forbids eventfd() or epoll_create1()
  */
@@ -147,13 +145,12 @@ struct fl_loop_watch {
 
 /*
  * Starts the watch `w`, which must not be started already, of the descriptor `fd`. `events` is
- * FL_FD_IN, FL_FD_OUT, both, or 0 for FL_FD_ERR only. Returns 0, or:
- *   -EBADF            `fd` is not open
- *   -EEXIST           the loop watches this descriptor already: use dup()
- *   -EPERM            `fd` is always ready, such as a regular file
- *   -EINVAL           `events` has another bit, or `fd` is the loop's own descriptor (fl_loop_fd())
- *   -ELOOP            `fd` is an epoll descriptor that watches this loop, or is nested too deeply
- *   -ENOMEM, -ENOSPC  see "Codes" in fairlead/defs.h
+ * FL_FD_IN, FL_FD_OUT, both, or 0 for FL_FD_ERR only. Returns 0, -ENOMEM, -ENOSPC, or:
+ *   -EBADF   `fd` is not open
+ *   -EEXIST  the loop watches this descriptor already: use dup()
+ *   -EPERM   `fd` is always ready, such as a regular file
+ *   -EINVAL  `events` has another bit, or `fd` is the loop's own descriptor (fl_loop_fd())
+ *   -ELOOP   `fd` is an epoll descriptor that watches this loop, or is nested too deeply
  */
 FL_API FL_MUST_CHECK int fl_loop_watch_start(fl_loop *l, fl_loop_watch *w, int fd, unsigned events,
                                              fl_loop_watch_callback *function, void *arg);
@@ -209,12 +206,11 @@ FL__SCOPED(fl_loop, fl_loop_free)
  * function may use the caller's stack, because the call waits until it has ended, even after a
  * cancel.
  *
- * Returns 0, or:
- *   -ECANCELED, -ETIMEDOUT
- *                      the wait was cancelled, or the deadline passed. The function was not called,
- *                      and `*result` is unchanged; or it returned -ECANCELED, which is stored
- *   -EAGAIN            the loop has no thread for the function, and none can be started
- *   -ENOTSUP, -ENOMEM  see "Codes" in fairlead/defs.h
+ * Returns 0, -ENOTSUP, -ENOMEM, or:
+ *   -ECANCELED, -ETIMEDOUT  the wait was cancelled, or the deadline passed. The function was not
+ *                           called, and `*result` is unchanged; or it returned -ECANCELED, which is
+ *                           stored
+ *   -EAGAIN                 the loop has no thread for the function, and none can be started
  *
  * A cancel or the deadline also cancels the function's scope, so that its waits return -ECANCELED,
  * and fl_cancel_token_is_requested(NULL) is true in it.

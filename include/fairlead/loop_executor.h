@@ -40,14 +40,11 @@ FL_BEGIN_DECLS
  * Creates an executor with a thread and an event loop of its own. The thread is named name-0, and
  * starts with the first submit. fl_loop_cancel() of the loop does what fl_executor_cancel() does.
  *
- * Returns:
- *   0                 the executor was created
- *   -EINVAL           the config has more than FL_LOOP_EXECUTOR_MAX workers or FL_REGIONS_MAX
- *                     regions, sets `workers_max`, `stack_size` or `memory_max`, or has an
- *                     initializer that fl_thread_executor_create() would refuse
- *   -ENOMEM           out of memory
- *   -EMFILE, -ENFILE  too many descriptors
- *   other             an error of fl_loop_create()
+ * Returns 0, -ENOMEM, -EMFILE, -ENFILE, or:
+ *   -EINVAL  the config has more than FL_LOOP_EXECUTOR_MAX workers or FL_REGIONS_MAX regions, sets
+ *            `workers_max`, `stack_size` or `memory_max`, or has an initializer that
+ *            fl_thread_executor_create() would refuse
+ *   other    an error of fl_loop_create()
  *
  * A join of the executor also cancels the fibers that tasks have left behind, and waits for them.
  */
@@ -58,10 +55,7 @@ FL_API FL_MUST_CHECK int fl_loop_executor_create(fl_executor **e, const fl_execu
  * The caller must be on the thread of the loop, unless the loop has not run yet. The executor and
  * its loop may be freed in any order.
  *
- * Returns:
- *   0        the executor was created
- *   -EINVAL  the config is one that fl_loop_executor_create() refuses
- *   -ENOMEM  out of memory
+ * Returns 0, -ENOMEM, or -EINVAL if the config is one that fl_loop_executor_create() refuses.
  *
  * When a run of the loop ends (fl_loop_run_on(), fl_loop_free()), or fl_loop_cancel() is called,
  * the executor is cancelled and refuses tasks, and the loop waits for its tasks.

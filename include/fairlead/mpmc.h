@@ -35,11 +35,10 @@ FL_BEGIN_DECLS
 typedef struct fl_mpmc fl_mpmc;
 
 /*
- * Creates a ring of `capacity` items of `item_size` bytes, and stores it in `*q`. Returns:
- *   0           `*q` is the new ring
+ * Creates a ring of `capacity` items of `item_size` bytes, and stores it in `*q`. Returns 0,
+ * -ENOMEM, or:
  *   -EINVAL     `item_size` or `capacity` is 0
  *   -EOVERFLOW  the ring would need more than PTRDIFF_MAX bytes
- *   -ENOMEM     out of memory
  */
 FL_API FL_MUST_CHECK int fl_mpmc_create(fl_mpmc **q, size_t item_size, size_t capacity);
 
@@ -50,8 +49,7 @@ FL_API FL_MUST_CHECK int fl_mpmc_create(fl_mpmc **q, size_t item_size, size_t ca
 FL_API void fl_mpmc_free(fl_mpmc *q);
 
 /*
- * Puts a copy of `*item` into `q`. Returns:
- *   0        `q` has taken the item
+ * Puts a copy of `*item` into `q`. Returns 0, or:
  *   -EAGAIN  `q` is full
  *   -EBUSY   a get in progress still reads the slot for the item
  *   -EPIPE   `q` is closed
@@ -59,8 +57,8 @@ FL_API void fl_mpmc_free(fl_mpmc *q);
 FL_API FL_MUST_CHECK int fl_mpmc_try_put(fl_mpmc *q, const void *item);
 
 /*
- * Gets the oldest item of `q`, and copies it to `*item`, which an error leaves unchanged. Returns:
- *   0        `*item` is the item
+ * Gets the oldest item of `q`, and copies it to `*item`, which an error leaves unchanged. Returns
+ * 0, or:
  *   -EAGAIN  `q` is empty
  *   -EBUSY   a put in progress still writes the oldest item
  *   -EPIPE   `q` is closed and drained
@@ -69,8 +67,7 @@ FL_API FL_MUST_CHECK int fl_mpmc_try_get(fl_mpmc *q, void *item);
 
 /*
  * Puts copies of the `n` items of the array `items`, from the first on, as far as there are free
- * slots, and stores in `*count` how many. No other items come between. Returns:
- *   0        `q` has taken all items
+ * slots, and stores in `*count` how many. No other items come between. Returns 0, or:
  *   -EAGAIN  `q` has taken some items, and the next slot is in use; or none, because it is full
  *   -EBUSY   `q` has taken none, because a get in progress still reads the next slot
  *   -EPIPE   `q` has taken none, because it is closed

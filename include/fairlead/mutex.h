@@ -49,37 +49,19 @@ FL_API void fl_mutex_init(fl_mutex *m);
 FL_API void fl_mutex_destroy(fl_mutex *m) FL_EXCLUDES(*m);
 
 /*
- * Locks `m`. It blocks the calling context while another context holds `m`. A cancel does not end
- * the wait.
+ * Locks `m`. fl_mutex_lock() and fl_mutex_lock_until() block the calling context while another
+ * context holds `m`. A cancel does not end fl_mutex_lock(). The others return 0, -ETIMEDOUT,
+ * -ECANCELED, or -EAGAIN if a context holds `m`.
  */
 FL_API void fl_mutex_lock(fl_mutex *m) FL_ACQUIRE(*m);
-
-/*
- * Locks `m` if no context holds it. Returns:
- *   0        `m` is locked
- *   -EAGAIN  a context holds `m`
- */
 FL_API FL_MUST_CHECK int fl_mutex_try_lock(fl_mutex *m) FL_TRY_ACQUIRE(0, *m);
-
-/*
- * Locks `m`, or gives up at a deadline or a cancel. It blocks the calling context while another
- * context holds `m`. Returns:
- *   0           `m` is locked
- *   -ETIMEDOUT  the deadline passed
- *   -ECANCELED  the wait was cancelled
- */
 FL_API FL_MUST_CHECK int fl_mutex_lock_until(fl_mutex *m, fl_time deadline, fl_cancel_token *cancel)
     FL_TRY_ACQUIRE(0, *m);
 
-/*
- * Unlocks `m`, and wakes the first waiter or hands `m` over to it. It panics if `m` is not locked.
- */
+/* Unlocks `m`, and wakes the first waiter or hands `m` over to it. Panics if `m` is not locked. */
 FL_API void fl_mutex_unlock(fl_mutex *m) FL_RELEASE(*m);
 
-/*
- * Returns whether any context holds `m` now. Use it in assertions only: it orders no memory
- * accesses.
- */
+/* Returns whether any context holds `m` now, for assertions. It orders no memory accesses. */
 FL_API bool fl_mutex_is_locked(const fl_mutex *m);
 
 /*
@@ -90,8 +72,7 @@ FL_API void fl_mutex_assert_held(const fl_mutex *m) FL_ASSERT_HELD(*m);
 
 /*
  * FL_LOCKED(&m) is a declaration that locks `m` as fl_mutex_lock() does, and unlocks it at the end
- * of the enclosing block, also at a return, break or goto out of it, but not at a longjmp()
- * (fairlead/defs.h, "Cleanup").
+ * of the enclosing block (fairlead/defs.h, "Cleanup").
  */
 #define FL_LOCKED(m) FL__LOCK_SCOPE(fl__locked, m)
 

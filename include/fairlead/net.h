@@ -86,13 +86,11 @@ typedef struct fl_listen_config {
  * `port` 0 means that the system chooses: see fl_listener_port(). `host` NULL means all addresses
  * of this machine. A name means the first of its addresses that this machine has, IPv4 before IPv6.
  *
- * Returns 0, or:
+ * Returns 0, -EMFILE, -ENFILE, -ENOMEM, -ENOSPC, or:
  *   -EADDRINUSE     the port is in use
  *   -EADDRNOTAVAIL  the host is not an address of this machine
  *   -EINVAL         `backlog` is negative
  *   -EACCES         the user may not listen at this port
- *   -EMFILE, -ENFILE, -ENOMEM, -ENOSPC
- *                   see "Codes" in fairlead/defs.h
  *   -ENOTSUP        the thread runs no loop; or the host is a name, and the caller is not a fiber
  *   -ECANCELED      the lookup was cancelled
  *   other           see "Results of a lookup" in fairlead/net.h
@@ -112,7 +110,7 @@ FL_API FL_MUST_CHECK int fl_listener_open_tcp(fl_listener **l, const char *host,
  * fl_listener_close() and fl_listener_free() remove the socket file, unless another socket has
  * replaced it.
  *
- * Returns 0, or:
+ * Returns 0, -EMFILE, -ENFILE, -ENOMEM, -ENOSPC, -ENOTSUP, or:
  *   -EADDRINUSE        a process has a socket there, or is just opening the path
  *   -ENOTSOCK          the file is not a socket
  *   -ENAMETOOLONG      the path is longer than 107 bytes
@@ -120,8 +118,6 @@ FL_API FL_MUST_CHECK int fl_listener_open_tcp(fl_listener **l, const char *host,
  *                      name; or `backlog` is negative
  *   -ENOENT, -ENOTDIR  the folder does not exist
  *   -EACCES, -EROFS    the user may not write in the folder, or nobody may
- *   -EMFILE, -ENFILE, -ENOMEM, -ENOSPC, -ENOTSUP
- *                      see "Codes" in fairlead/defs.h
  *   other              an error of the system for the path
  */
 FL_API FL_MUST_CHECK int fl_listener_open_unix(fl_listener **l, const char *path, const fl_listen_config *config);
@@ -170,13 +166,11 @@ FL_API int fl_listener_fd(const fl_listener *l);
  * The call tries the addresses of a name, IPv6 and IPv4 alternately. The next attempt begins when
  * one has failed, or after 250 ms (RFC 8305). The first connection wins.
  *
- * Returns 0, or:
+ * Returns 0, -ECANCELED, -EMFILE, -ENFILE, -ENOMEM, -ENOSPC, -ENOTSUP, or:
  *   -ETIMEDOUT  the deadline passed, or the system gave up, after minutes
  *   -ECONNREFUSED, -EHOSTUNREACH, -ENETUNREACH, -EADDRNOTAVAIL
  *               all attempts failed. The code is that of the last attempt that failed at the remote
  *               side or, if none did, of the last attempt
- *   -ECANCELED, -EMFILE, -ENFILE, -ENOMEM, -ENOSPC, -ENOTSUP
- *               see "Codes" in fairlead/defs.h
  *   other       an error of the system or the lookup ("Results of a lookup" in fairlead/net.h)
  */
 FL_API FL_MUST_CHECK int fl_stream_connect_tcp_until(fl_stream **s, const char *host, uint16_t port, fl_time deadline,
@@ -189,17 +183,14 @@ FL_INLINE FL_MUST_CHECK int fl_stream_connect_tcp(fl_stream **_s, const char *_h
 /*
  * Connects to the Unix listener at a path, or at an abstract name, which begins with '@', and
  * stores the stream in `*s`. Blocks the calling fiber while the listener's backlog is full. Returns
- * 0, or:
- *   -ENOENT        the path does not exist
- *   -ECONNREFUSED  no process listens there
- *   -EACCES        the user may not write the socket file, or search its folder
- *   -ENAMETOOLONG  the path is longer than 107 bytes
- *   -EINVAL        the path is NULL or ""
- *   -ENOTSOCK, -EPROTOTYPE
- *                  the file is not a socket, or not a stream socket
- *   -ETIMEDOUT, -ECANCELED, -EMFILE, -ENFILE, -ENOMEM, -ENOSPC, -ENOTSUP
- *                  see "Codes" in fairlead/defs.h
- *   other          an error of the system
+ * 0, -ETIMEDOUT, -ECANCELED, -EMFILE, -ENFILE, -ENOMEM, -ENOSPC, -ENOTSUP, or:
+ *   -ENOENT                 the path does not exist
+ *   -ECONNREFUSED           no process listens there
+ *   -EACCES                 the user may not write the socket file, or search its folder
+ *   -ENAMETOOLONG           the path is longer than 107 bytes
+ *   -EINVAL                 the path is NULL or ""
+ *   -ENOTSOCK, -EPROTOTYPE  the file is not a socket, or not a stream socket
+ *   other                   an error of the system
  */
 FL_API FL_MUST_CHECK int fl_stream_connect_unix_until(fl_stream **s, const char *path, fl_time deadline,
                                                       fl_cancel_token *cancel);

@@ -37,7 +37,7 @@ FL__ASSERT_SIZE(fl_once, 4);
 
 /*
  * Calls function(arg), unless it has already succeeded. Blocks the calling context while another
- * context runs the function. A deadline or a cancel ends that wait. Returns:
+ * context runs the function. Returns:
  *   0           the function has succeeded, in this call or before
  *   -ECANCELED  the wait was cancelled
  *   -ETIMEDOUT  the deadline of fl_once_call_until() passed during the wait

@@ -83,8 +83,7 @@ typedef struct fl_reduction {
  * Computes one value from the numbers `begin` to `end` - 1, and stores it in `*value` if all calls
  * succeed. The parts are processed as in fl_parallel_for(), and may differ in each run. Their
  * values are combined in the order of the numbers. Blocks the calling context until all calls have
- * returned. Returns:
- *   0       `*value` is the value of the range
+ * returned. Returns 0, or:
  *   -E2BIG  the value has more than FL_REDUCTION_MAX bytes
  *   FL_ETASK, -ENOTSUP, other
  *           as in fl_parallel_for()

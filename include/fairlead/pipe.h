@@ -59,10 +59,7 @@ typedef struct fl_pipe_config {
 /*
  * Creates a pipe with the ends `*a` and `*b`. Their descriptors are close-on-exec.
  *
- * Returns:
- *   0                 the pipe was created
- *   -EMFILE, -ENFILE  too many descriptors
- *   -ENOMEM           out of memory
+ * Returns 0, -EMFILE, -ENFILE or -ENOMEM.
  */
 FL_API FL_MUST_CHECK int fl_pipe_create(fl_pipe **a, fl_pipe **b, const fl_pipe_config *config);
 
@@ -70,12 +67,10 @@ FL_API FL_MUST_CHECK int fl_pipe_create(fl_pipe **a, fl_pipe **b, const fl_pipe_
  * Creates a handle for an end of a pipe from its descriptor `fd`, which the handle then owns and
  * makes close-on-exec. After an error you still own `fd`.
  *
- * Returns:
- *   0          the handle was created
+ * Returns 0, -ENOMEM, or:
  *   -EBADF     `fd` is not open
  *   -ENOTSOCK  `fd` is not a socket
  *   -EINVAL    `fd` is another kind of socket, or is not connected
- *   -ENOMEM    out of memory
  */
 FL_API FL_MUST_CHECK int fl_pipe_from_fd(fl_pipe **p, int fd);
 
@@ -97,19 +92,14 @@ FL_API void fl_pipe_close_write(fl_pipe *p);
  * Sends a message of `size` bytes, which may be 0, and `n` descriptors. You keep the descriptors,
  * and the receiver gets duplicates. Blocks the calling context while the pipe is full.
  *
- * Returns:
- *   0                 the message was sent
- *   -ETIMEDOUT        the deadline passed
- *   -ECANCELED        the wait was cancelled
- *   -EPIPE            the other end is closed, or this end does not send
- *   -EMSGSIZE         `size` is above PTRDIFF_MAX
- *   -EINVAL           `n` is above FL_PIPE_FDS_MAX; `data` or `fds` is NULL, but its length is not
- *                     0; or a descriptor is of a kind that cannot be sent
- *   -EBADF            one of the descriptors is not open
- *   -EMFILE, -ENFILE, -ENOMEM, -ETOOMANYREFS
- *                     see "Codes" in fairlead/defs.h
- *   -EFBIG            the bytes need shared memory, and exceed RLIMIT_FSIZE
- *   -ENOSYS           the bytes need shared memory, and memfd_create() is missing or forbidden
+ * Returns 0, -ETIMEDOUT, -ECANCELED, -EMFILE, -ENFILE, -ENOMEM, -ETOOMANYREFS, or:
+ *   -EPIPE     the other end is closed, or this end does not send
+ *   -EMSGSIZE  `size` is above PTRDIFF_MAX
+ *   -EINVAL    `n` is above FL_PIPE_FDS_MAX; `data` or `fds` is NULL, but its length is not 0; or a
+ *              descriptor is of a kind that cannot be sent
+ *   -EBADF     one of the descriptors is not open
+ *   -EFBIG     the bytes need shared memory, and exceed RLIMIT_FSIZE
+ *   -ENOSYS    the bytes need shared memory, and memfd_create() is missing or forbidden
  */
 FL_API FL_MUST_CHECK int fl_pipe_send_fds_until(fl_pipe *p, const void *data, size_t size, const int *fds, unsigned n,
                                                 fl_time deadline, fl_cancel_token *cancel);
@@ -136,17 +126,14 @@ FL_INLINE FL_MUST_CHECK int fl_pipe_send(fl_pipe *_p, const void *_data, size_t 
  * close-on-exec and belong to you, and their number in `*n`. Without `fds`, a message with
  * descriptors does not fit.
  *
- * Returns:
- *   0           a message was received
- *   -ETIMEDOUT  the deadline passed
- *   -ECANCELED  the wait was cancelled
- *   -EPIPE      no more messages will come: the other end is closed, or this end does not receive
- *   -EMSGSIZE   the message has `*size` bytes and `*n` descriptors, does not fit, and stays
- *   -EBADMSG    a packet was not a message, and was dropped
- *   -EMFILE     too few descriptors are free for the message. It stays, unless another process
- *               receives on this end at the same time: then it is dropped
- *   -ENOMEM     out of memory. The message stays
- *   -EIO        the message's shared memory could not be read, and the message was dropped
+ * Returns 0, -ETIMEDOUT, -ECANCELED, or:
+ *   -EPIPE     no more messages will come: the other end is closed, or this end does not receive
+ *   -EMSGSIZE  the message has `*size` bytes and `*n` descriptors, does not fit, and stays
+ *   -EBADMSG   a packet was not a message, and was dropped
+ *   -EMFILE    too few descriptors are free for the message. It stays, unless another process
+ *              receives on this end at the same time: then it is dropped
+ *   -ENOMEM    out of memory. The message stays
+ *   -EIO       the message's shared memory could not be read, and the message was dropped
  */
 FL_API FL_MUST_CHECK int fl_pipe_receive_fds_until(fl_pipe *p, void *buffer, size_t room, size_t *size, int *fds,
                                                    unsigned *n, fl_time deadline, fl_cancel_token *cancel);

@@ -196,7 +196,7 @@ FL_API void fl_process_main(int argc, char **argv);
  * with the same rights. It flushes all stdio streams, runs the functions of pthread_atfork(), and
  * blocks the calling thread until the fork server has answered.
  *
- * Returns 0, or:
+ * Returns 0, -ENOMEM, -EMFILE, -ENFILE, -ETOOMANYREFS, or:
  *   -EDEADLK    the process has several threads (`watcher` does not count), or the caller is a
  *               fiber
  *   -EPERM      there is a fork server with other rights, which cannot be replaced
@@ -205,8 +205,6 @@ FL_API void fl_process_main(int argc, char **argv);
  *   -ETIMEDOUT  the fork server did not answer within 30 s
  *   -EPROTO     the fork server ended before it answered
  *   -EAGAIN     the system has no process for it now; or the caller's rights changed meanwhile
- *   -ENOMEM, -EMFILE, -ENFILE, -ETOOMANYREFS
- *               see "Codes" in fairlead/defs.h
  *   -ENOSYS     pidfd_open() (Linux 5.3) is missing; or a sandbox forbids it, waitid(),
  *               signalfd4(), ppoll() or fchdir()
  *   other       another error of the system
@@ -220,7 +218,7 @@ FL_API FL_MUST_CHECK int fl_process_preload(void);
  * The call blocks the calling context until the fork server or the new process has answered. While
  * it executes a program, or this program again, it blocks the calling thread, even in a fiber.
  *
- * Returns 0, or:
+ * Returns 0, -ENOMEM, -EMFILE, -ENFILE, -ETOOMANYREFS, or:
  *   -EINVAL          `config` is NULL, or invalid: see its members
  *   -EBADF           a descriptor is not open; or `in`, `out` or `err` has a value that it cannot
  *                    take
@@ -245,8 +243,6 @@ FL_API FL_MUST_CHECK int fl_process_preload(void);
  *                    forked: try again
  *   -ENODEV          an output is FL_PROCESS_NULL, and the system has no /dev/null
  *   -EAGAIN          the system has no process for it now; or the caller's rights changed meanwhile
- *   -ENOMEM, -EMFILE, -ENFILE, -ETOOMANYREFS
- *                    see "Codes" in fairlead/defs.h
  *   other            an error of the system, such as -EACCES of a file that may not be executed
  */
 FL_API FL_MUST_CHECK int fl_process_start(fl_process **p, const fl_process_config *config);

@@ -99,9 +99,7 @@ FL_BEGIN_DECLS
  *     const fl_executor_config config = {.workers = 4, .task_timeout = FL_S(10)};
  *     int rc = fl_process_executor_create(&pool, &config);
  *
- * Returns:
- *   0         the executor was created
- *   -ENOMEM   out of memory
+ * Returns 0, -ENOMEM, or:
  *   -ENOTSUP  this process cannot make a fork server by executing this program ("Preparing the
  *             program" in fairlead/process.h), or `memory_max` is set, and /proc/PID/statm cannot
  *             be read. The log says which

@@ -19,9 +19,8 @@ FL_BEGIN_DECLS
  *     if (rc == 0 && status.code == 0)
  *             fwrite(io.out, 1, io.out_size, stdout);
  *
- * fl_process_run() and fl_process_communicate() return when the process has ended. To read an
- * output while it comes, read the pipes of fl_process_pipe() by fl_fd_read_some(), or make a stream
- * of a pipe:
+ * To read an output while it comes, read the pipes of fl_process_pipe() by fl_fd_read_some(), or
+ * make a stream of a pipe:
  *
  *     rc = fl_stream_from_fd(&s, fl_process_pipe(p, 1)); // after an error `p` still owns the pipe
  *     if (rc == 0)
@@ -48,21 +47,19 @@ typedef struct fl_process_io {
 #define FL_PROCESS_OUTPUT_MAX ((size_t)64 << 20)
 
 /*
- * Writes the input, reads the outputs until both have ended, and joins the process. Blocks the
- * calling context. `status` may be NULL.
+ * Writes the input, reads the outputs until both have ended, and joins the process. Stores how it
+ * ended in `*status`, which may be NULL. Blocks the calling context.
  *
  * An output ends when every process that has inherited it has ended or closed it. Input that the
  * process does not read is dropped: see `written`. Streams of the process that are not pipes are
  * left alone.
  *
- * Returns:
- *   0                       the process has ended, and `*status` says how
+ * Returns 0, -ENOMEM, or:
  *   -ETIMEDOUT, -ECANCELED  the deadline passed, or the wait was cancelled; the process runs, or an
  *                           output is open
  *   -EMSGSIZE               an output is larger than its limit: its `out_size` or `err_size` is one
  *                           more. A later call with a higher limit goes on
  *   -EINVAL                 `io` is NULL; or `input` is NULL, and `input_size` is not 0
- *   -ENOMEM                 out of memory
  *   -EOWNERDEAD, -ECHILD    the outputs are complete, but how the process ended is not known
  *                           (fl_process_join())
  *   other                   an error of fl_process_join(), or of the system in read() or write()
@@ -88,16 +85,12 @@ FL_INLINE FL_MUST_CHECK int fl_process_communicate(fl_process *_p, fl_process_io
  * Processes that a stopped process has started run on, unless you set `group` in `config`. But then
  * Ctrl-C does not reach the process ("The terminal and Ctrl-C" in docs/guide/other-programs.md).
  *
- * Returns:
- *   0           the process has ended, and `*status` says how
- *   -ETIMEDOUT  the deadline passed
- *   -ECANCELED  the wait was cancelled
- *   -EMSGSIZE   an output is larger than its limit
- *   -ENOMEM     out of memory
- *   other       an error of fl_process_start() or fl_process_communicate()
+ * Returns 0, -ETIMEDOUT, -ECANCELED, -ENOMEM, or:
+ *   -EMSGSIZE  an output is larger than its limit
+ *   other      an error of fl_process_start() or fl_process_communicate()
  *
  * After -ETIMEDOUT, -ECANCELED, -EMSGSIZE and -ENOMEM the process was stopped, if it was started,
- * and `*status` says how it ended. However, a process that runs as another user may still run, and
+ * and `*status` says how it ended. However, a process of another user may still run, and then
  * `*status` is unchanged.
  */
 FL_API FL_MUST_CHECK int fl_process_run_until(const fl_process_config *config, fl_process_io *io,

@@ -107,8 +107,7 @@ typedef struct fl_queue_config {
 
 /*
  * Creates a queue of items of `item_size` bytes, and stores it in `*q`. Without a config it is a
- * FIFO queue of at most 1,024 items. Returns 0, or:
- *   -ENOMEM     out of memory
+ * FIFO queue of at most 1,024 items. Returns 0, -ENOMEM, or:
  *   -EINVAL     `item_size` is 0; `order` or `when_full` is unknown; `compare` is set without
  *               FL_PRIORITY, or missing; or the order, the capacity and FL_OVERWRITE do not go
  *               together
@@ -125,12 +124,10 @@ FL_API void fl_queue_free(fl_queue *q);
 
 /*
  * Puts a copy of `*item` into `q`. fl_queue_put() and fl_queue_put_until() block the calling
- * context while `q` is full. Returns 0, or:
- *   -EAGAIN     `q` is full
- *   -ECANCELED  the wait was cancelled
- *   -ETIMEDOUT  the deadline passed
- *   -EPIPE      `q` is closed
- *   -ENOMEM     out of memory; only if `q` is unbounded or overwrites
+ * context while `q` is full. Returns 0, -ECANCELED, -ETIMEDOUT, or:
+ *   -EAGAIN  `q` is full
+ *   -EPIPE   `q` is closed
+ *   -ENOMEM  out of memory; only if `q` is unbounded or overwrites
  */
 FL_INLINE FL_MUST_CHECK int fl_queue_put(fl_queue *q, const void *item);
 FL_API FL_MUST_CHECK int fl_queue_try_put(fl_queue *q, const void *item);
@@ -144,11 +141,9 @@ FL_API FL_MUST_CHECK int fl_queue_put_until(fl_queue *q, const void *item, fl_ti
  *             work(&job);
  *     return rc == -EPIPE ? 0 : rc;           // closed and drained: no more work
  *
- * Returns 0, or:
- *   -EAGAIN     `q` is empty
- *   -ECANCELED  the wait was cancelled
- *   -ETIMEDOUT  the deadline passed
- *   -EPIPE      `q` is closed and drained
+ * Returns 0, -ECANCELED, -ETIMEDOUT, or:
+ *   -EAGAIN  `q` is empty
+ *   -EPIPE   `q` is closed and drained
  */
 FL_INLINE FL_MUST_CHECK int fl_queue_get(fl_queue *q, void *item);
 FL_API FL_MUST_CHECK int fl_queue_try_get(fl_queue *q, void *item);

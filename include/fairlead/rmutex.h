@@ -52,28 +52,21 @@ FL_INLINE void fl_rmutex_init(fl_rmutex *_m)
 FL_API void fl_rmutex_destroy(fl_rmutex *m) FL_EXCLUDES(*m);
 
 /*
- * Locks `m`, even if the calling context has locked it already. Blocks the calling context while
- * another context owns `m`; a cancel does not end the wait. Panics if the caller has locked `m`
- * 2^32 - 1 times already.
- */
-FL_API void fl_rmutex_lock(fl_rmutex *m) FL_ACQUIRE(*m);
-
-/*
- * Locks `m` if no other context owns it. fl_rmutex_lock_until() blocks the calling context until
- * then. Returns:
- *   0           the caller has locked `m` once more
+ * Locks `m`, even if the calling context has locked it already. fl_rmutex_lock() and
+ * fl_rmutex_lock_until() block the calling context while another context owns `m`. A cancel does
+ * not end fl_rmutex_lock(), which panics where the others return -EOVERFLOW. The others return 0,
+ * -ETIMEDOUT, -ECANCELED, or:
  *   -EAGAIN     another context owns `m`
- *   -ETIMEDOUT  the deadline passed
- *   -ECANCELED  the wait was cancelled
  *   -EOVERFLOW  the caller has locked `m` 2^32 - 1 times already
  */
+FL_API void fl_rmutex_lock(fl_rmutex *m) FL_ACQUIRE(*m);
 FL_API FL_MUST_CHECK int fl_rmutex_try_lock(fl_rmutex *m) FL_TRY_ACQUIRE(0, *m);
 FL_API FL_MUST_CHECK int fl_rmutex_lock_until(fl_rmutex *m, fl_time deadline, fl_cancel_token *cancel)
     FL_TRY_ACQUIRE(0, *m);
 
 /*
- * Undoes one lock of the calling context. The last unlock wakes the first waiter, or hands `m` over
- * to it. Panics if the caller does not own `m`.
+ * Undoes one lock of the calling context, and wakes a waiter as fl_mutex_unlock() does. Panics if
+ * the caller does not own `m`.
  */
 FL_API void fl_rmutex_unlock(fl_rmutex *m) FL_RELEASE(*m);
 

@@ -40,14 +40,13 @@ typedef struct fl_select_case {
 
 /*
  * Makes one of the `n` puts and gets of the array `cases`. Blocks the calling context until one can
- * be made. A case of a closed queue is as likely to be chosen as one that succeeds. Returns:
- *   0 or more   the index of the case that was made
- *   -ETIMEDOUT  the deadline passed
- *   -ECANCELED  the wait was cancelled
- *   -EPIPE      the queue of a case is closed; `closed` of that case is true
- *   -ENOMEM     out of memory for a put into a queue that is unbounded or overwrites
- *   -EINVAL     no case is left, or there are more than INT_MAX; or a case has both `to` and
- *               `from`, or neither, or another size than the queue's items
+ * be made. A case of a closed queue is as likely to be chosen as one that succeeds. Returns
+ * -ETIMEDOUT, -ECANCELED, or:
+ *   0 or more  the index of the case that was made
+ *   -EPIPE     the queue of a case is closed; `closed` of that case is true
+ *   -ENOMEM    out of memory for a put into a queue that is unbounded or overwrites
+ *   -EINVAL    no case is left, or there are more than INT_MAX; or a case has both `to` and `from`,
+ *              or neither, or another size than the queue's items
  *
  * The cases and all their queues must exist until the call returns.
  */

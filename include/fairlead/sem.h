@@ -40,8 +40,8 @@ FL__ASSERT_SIZE(fl_sem, 8);
 
 #define FL_SEM_MAX 0x7fffffffu
 /*
- * The number is at most FL_SEM_MAX, and for FL_SEM_BOUNDED_INIT at least 1. Outside of this range,
- * a constant does not compile, and a number that is computed panics.
+ * The number is at most FL_SEM_MAX, and for FL_SEM_BOUNDED_INIT at least 1. Another constant does
+ * not compile, and another computed number panics.
  */
 /* clang-format off */
 #define FL_SEM_INIT(permits) { FL__NUMBER(SEM_INIT, permits, 0, FL_SEM_MAX), 0 }
@@ -49,9 +49,8 @@ FL__ASSERT_SIZE(fl_sem, 8);
 /* clang-format on */
 
 /*
- * Makes `s` a semaphore with `permits` free permits and the bound FL_SEM_MAX. Returns:
- *   0        `s` is a semaphore
- *   -EINVAL  `permits` is above FL_SEM_MAX
+ * Makes `s` a semaphore with `permits` free permits and the bound FL_SEM_MAX. Returns 0, or -EINVAL
+ * if `permits` is above FL_SEM_MAX.
  */
 FL_INLINE FL_MUST_CHECK int fl_sem_init(fl_sem *_s, uint32_t _permits)
 {
@@ -63,9 +62,8 @@ FL_INLINE FL_MUST_CHECK int fl_sem_init(fl_sem *_s, uint32_t _permits)
 }
 
 /*
- * Makes `s` a semaphore with `permits` free permits and the bound `bound`. Returns:
- *   0        `s` is a semaphore
- *   -EINVAL  `bound` is 0, above FL_SEM_MAX, or below `permits`
+ * Makes `s` a semaphore with `permits` free permits and the bound `bound`. Returns 0, or -EINVAL if
+ * `bound` is 0, above FL_SEM_MAX, or below `permits`.
  */
 FL_INLINE FL_MUST_CHECK int fl_sem_init_bounded(fl_sem *_s, uint32_t _permits, uint32_t _bound)
 {
@@ -80,55 +78,34 @@ FL_INLINE FL_MUST_CHECK int fl_sem_init_bounded(fl_sem *_s, uint32_t _permits, u
 FL_API void fl_sem_destroy(fl_sem *s);
 
 /*
- * Acquires one permit. Blocks the calling context until there is one for it. Returns:
- *   0           the caller has a permit
- *   -ECANCELED  the wait was cancelled
- *   -ETIMEDOUT  the deadline passed
+ * Acquires one permit. fl_sem_acquire() and fl_sem_acquire_until() block the calling context until
+ * there is one for it. Returns 0, -ECANCELED, -ETIMEDOUT, or -EAGAIN if no permit is free, or the
+ * free permits are reserved for a waiter.
  */
 FL_API FL_MUST_CHECK int fl_sem_acquire_until(fl_sem *s, fl_time deadline, fl_cancel_token *cancel);
 FL_INLINE FL_MUST_CHECK int fl_sem_acquire(fl_sem *_s)
 {
 	return fl_sem_acquire_until(_s, FL_FOREVER, NULL);
 }
-
-/*
- * Acquires one permit if that is possible now. Returns:
- *   0        the caller has a permit
- *   -EAGAIN  no permit is free, or the free permits are reserved for a waiter
- */
 FL_API FL_MUST_CHECK int fl_sem_try_acquire(fl_sem *s);
 
 /*
- * Acquires `n` permits, all of them or none; `n` may be 0. Blocks the calling context until there
- * are enough for it. Returns:
- *   0           the caller has `n` permits
- *   -ECANCELED  the wait was cancelled
- *   -ETIMEDOUT  the deadline passed
- *   -EINVAL     `n` is above the bound of `s`
+ * Acquires `n` permits, or none; `n` may be 0. Blocks the calling context until there are enough
+ * for it. Returns 0, -ECANCELED, -ETIMEDOUT, or -EINVAL if `n` is above the bound of `s`.
  */
 FL_API FL_MUST_CHECK int fl_sem_acquire_n_until(fl_sem *s, uint32_t n, fl_time deadline, fl_cancel_token *cancel);
 
 /*
- * Releases one permit, and wakes the first waiter if there are now enough for it. Panics if `s`
- * would exceed its bound.
+ * Releases one permit, or `n` in one step, and wakes the waiters for which there are now enough. If
+ * `s` would exceed its bound, none is released: fl_sem_release() and fl_sem_release_n() panic, and
+ * fl_sem_try_release_n() returns -EOVERFLOW, otherwise 0.
  */
 FL_API void fl_sem_release(fl_sem *s);
-
-/*
- * Releases `n` permits in one step, and wakes the waiters that get them. Panics, and releases none,
- * if `s` would exceed its bound.
- */
 FL_API void fl_sem_release_n(fl_sem *s, uint32_t n);
-
-/*
- * Releases `n` permits, unless `s` would exceed its bound. Returns:
- *   0           `n` permits were released
- *   -EOVERFLOW  `s` would exceed its bound; no permit was released
- */
 FL_API FL_MUST_CHECK int fl_sem_try_release_n(fl_sem *s, uint32_t n);
 
 /*
- * Releases one permit. It is async-signal-safe, and keeps errno. Outside of signal handlers,
+ * Releases one permit. Async-signal-safe, and keeps errno. Outside of signal handlers,
  * fl_sem_release() is faster when contexts wait.
  *
  * Panics if `s` would exceed its bound. However, while the first waiter sleeps, it may be a later
@@ -137,8 +114,8 @@ FL_API FL_MUST_CHECK int fl_sem_try_release_n(fl_sem *s, uint32_t n);
 FL_API void fl_sem_release_in_handler(fl_sem *s);
 
 /*
- * Returns the number of free permits, even if they are too few for the first waiter. It orders no
- * memory accesses, and may be out of date at once, so use it for reports only.
+ * Returns the number of free permits, for reports, even if they are too few for the first waiter.
+ * It orders no memory accesses, and may be out of date at once.
  */
 FL_API uint32_t fl_sem_value(const fl_sem *s);
 

@@ -42,12 +42,10 @@ FL_BEGIN_DECLS
  * Creates a serial executor over `target`, which may be a thread executor, a loop executor, a
  * sequential executor or a serial executor. Over a serial executor, the tasks of both run one at a
  * time. Over a sequential executor, a submit runs the task, unless another thread is running tasks
- * of the same serial executor: then that thread runs it. Returns:
+ * of the same serial executor: then that thread runs it. Returns 0, -ENOMEM, or:
  *
- *   0            `*e` is the new executor
  *   -ENOTSUP     the tasks of `target` run in other processes. A process executor with one worker
  *                runs its tasks one at a time itself
- *   -ENOMEM      out of memory
  *   -EINVAL      the config has more than FL_REGIONS_MAX regions, sets `workers_max`, `stack_size`
  *                or `memory_max`, or has an initializer that fl_thread_executor_create() would
  *                refuse

@@ -33,9 +33,9 @@ FL_BEGIN_DECLS
  * If a process is killed, the region stays valid, no allocation waits for the dead process, and its
  * blocks stay allocated until another process frees them. If a process is stopped (SIGSTOP) inside
  * a call on an object in shared memory (fl_shm_...), calls of other processes on that object
- * usually block until it continues or is killed (docs/guide/dead-owners.md). If a process
- * overwrites the region, functions return errors or wrong values, or block, but never access memory
- * outside of it (docs/security.md).
+ * usually block until it continues or is killed (docs/guide/dead-owners.md, which also has a word
+ * about emulators). If a process overwrites the region, functions return errors or wrong values, or
+ * block, but never access memory outside of it (docs/security.md).
  *
  * Processes, fork and limits
  *
@@ -58,29 +58,24 @@ typedef uint64_t fl_shm_offset;
 
 /*
  * Makes a region from which `size` bytes, rounded up to pages, can be allocated. It is zeroed,
- * which takes about a second for 4 GiB. Returns:
- *   0                 the region was made
- *   -EINVAL           `size` is 0
- *   -EFBIG            `size` is above FL_SHM_SIZE_MAX, the address space, or RLIMIT_FSIZE
- *   -ENOMEM           `size` is above what the machine or the control group has left, or RLIMIT_AS
- *   -EMFILE, -ENFILE  too many descriptors
- *   -ENOSYS           memfd_create() is missing, or a sandbox forbids it or fallocate()
+ * which takes about a second for 4 GiB. Returns 0, -EMFILE, -ENFILE, or:
+ *   -EINVAL  `size` is 0
+ *   -EFBIG   `size` is above FL_SHM_SIZE_MAX, the address space, or RLIMIT_FSIZE
+ *   -ENOMEM  `size` is above what the machine or the control group has left, or RLIMIT_AS
+ *   -ENOSYS  memfd_create() is missing, or a sandbox forbids it or fallocate()
  */
 FL_API FL_MUST_CHECK int fl_shm_create(fl_shm **region, size_t size);
 
 /*
  * Maps the region of the descriptor `fd`, of which the handle keeps a duplicate. The mapping is
  * read-only if the descriptor is, or after fl_shm_seal(). After -EPERM, -EBADMSG, -EPROTONOSUPPORT
- * and -EPROTO the log has the reason. Returns:
- *   0                 the region is mapped
+ * and -EPROTO the log has the reason. Returns 0, -EMFILE, -ENOMEM, or:
  *   -EBADF            `fd` is not open
  *   -EPERM            the memory is not sealed against shrinking, as files never are
  *   -EBADMSG          fl_shm_create() has not made the memory, or not in this size
  *   -EPROTONOSUPPORT  a version of Fairlead with another layout has made the region
  *   -EPROTO           its maker has another word size, PID namespace, or layout of locks
  *   -EACCES           `fd` is write-only
- *   -EMFILE           too many descriptors
- *   -ENOMEM           out of memory
  */
 FL_API FL_MUST_CHECK int fl_shm_attach(fl_shm **region, int fd);
 
@@ -94,8 +89,7 @@ FL_API int fl_shm_fd(const fl_shm *region);
 FL_API size_t fl_shm_size(const fl_shm *region);
 
 /*
- * Makes all later attaches read-only, forever. Existing mappings stay as they are. Returns:
- *   0        the region is sealed
+ * Makes all later attaches read-only, forever. Existing mappings stay as they are. Returns 0, or:
  *   -EPERM   the descriptor is not writable, or other seals forbid this seal
  *   -EINVAL  the system is older than Linux 5.1
  */
@@ -148,8 +142,8 @@ FL_API void *fl_shm_at(const fl_shm *region, fl_shm_offset offset, size_t size);
 	FL__CAST_POINTER(__typeof__(type) *, fl__shm_at_aligned((region), (offset), sizeof(type), __alignof__(type)))
 
 /*
- * Sets the root, by which other processes find the contents of the region. 0 means none. Returns:
- *   0        the root is set
+ * Sets the root, by which other processes find the contents of the region. 0 means none. Returns 0,
+ * or:
  *   -EINVAL  `root` is outside the blocks, or is not a multiple of 8
  *   -EROFS   the region is read-only
  *

@@ -11,7 +11,7 @@
 FL_BEGIN_DECLS
 
 /*
- * A barrier in shared memory: a fixed number of contexts, its parties, wait for each other, again
+ * A barrier in shared memory: a fixed number of contexts, its parties, wait for each other again
  * and again.
  *
  *     int rc = fl_shm_barrier_init(&shared->barrier, 4); // once
@@ -26,7 +26,7 @@ FL_BEGIN_DECLS
  *
  * While a process is stopped (SIGSTOP) inside a call, the calls of other processes block, even past
  * their deadlines, because a timeout must break the barrier for all. What fairlead/shm.h says about
- * processes, stops and damage, and docs/guide/dead-owners.md about emulators, holds here, too.
+ * processes, stops and damage holds here, too.
  *
  * Memory order: what all parties wrote before their waits happens before the return of each wait.
  */
@@ -41,9 +41,7 @@ FL__ASSERT_SIZE(fl_shm_barrier, 104);
 
 /*
  * Makes `b` a barrier for `parties` contexts: 1 to FL_SHM_BARRIER_MAX. No context may use `b`.
- * Returns:
- *   0        `b` is a barrier
- *   -EINVAL  `parties` is 0 or too large
+ * Returns 0, or -EINVAL if `parties` is 0 or too large.
  */
 FL_INLINE FL_MUST_CHECK int fl_shm_barrier_init(fl_shm_barrier *_b, uint32_t _parties)
 {
@@ -61,7 +59,7 @@ FL_INLINE FL_MUST_CHECK int fl_shm_barrier_init(fl_shm_barrier *_b, uint32_t _pa
  *   -EPIPE            the barrier is broken, or was broken or reset during the wait
  *   -ETIMEDOUT        the deadline passed, and the barrier is now broken
  *   -ECANCELED        the wait was cancelled, and the barrier is now broken
- *   -EBADMSG          not a barrier, or damaged memory
+ *   -EBADMSG          the memory is damaged, or not a barrier
  */
 FL_API FL_MUST_CHECK int fl_shm_barrier_wait_until(fl_shm_barrier *b, fl_time deadline, fl_cancel_token *cancel);
 FL_INLINE FL_MUST_CHECK int fl_shm_barrier_wait(fl_shm_barrier *_b)
@@ -70,19 +68,11 @@ FL_INLINE FL_MUST_CHECK int fl_shm_barrier_wait(fl_shm_barrier *_b)
 }
 
 /*
- * Breaks the barrier, so that its waiters and all later callers get -EPIPE. It blocks only while
- * another process is stopped (SIGSTOP) inside a call on this barrier. Returns:
- *   0         the barrier is broken
- *   -EBADMSG  not a barrier, or damaged memory
+ * Breaks the barrier, or makes it unbroken and empty. In both cases its waiters get -EPIPE. The
+ * calls block only while another process is stopped (SIGSTOP) inside a call on this barrier.
+ * Returns 0, or -EBADMSG if the memory is damaged, or not a barrier.
  */
 FL_API FL_MUST_CHECK int fl_shm_barrier_abort(fl_shm_barrier *b);
-
-/*
- * Makes the barrier unbroken and empty. Parties that wait get -EPIPE. It blocks where
- * fl_shm_barrier_abort() does. Returns:
- *   0         the barrier is unbroken
- *   -EBADMSG  not a barrier, or damaged memory
- */
 FL_API FL_MUST_CHECK int fl_shm_barrier_reset(fl_shm_barrier *b);
 
 /* Returns whether the barrier is broken. */

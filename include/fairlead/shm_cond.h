@@ -62,8 +62,7 @@ FL_API void fl_shm_cond_destroy(fl_shm_cond *c);
 /*
  * Unlocks `m` and waits as one step, so that no wake is lost in between, and locks `m` again when
  * it is woken. Blocks the calling context. Panics unless the context has locked `m` exactly once.
- * Returns:
- *   0                 woken, perhaps spuriously. `m` is locked
+ * Returns 0, or:
  *   -ETIMEDOUT        the deadline passed. `m` is locked
  *   -ECANCELED        the wait was cancelled. `m` is locked
  *   -EOWNERDEAD       `m` is locked, and its previous owner has died: repair the data, and recover
@@ -78,8 +77,8 @@ FL_API FL_MUST_CHECK int fl_shm_cond_wait_until(fl_shm_cond *c, fl_shm_mutex *m,
 
 /*
  * Waits until `predicate(arg)` is true. The predicate is called with `m` locked, at once and after
- * each wakeup, but not after -EOWNERDEAD. Blocks and panics as fl_shm_cond_wait() does. Returns:
- *   0           the predicate is true. `m` is locked
+ * each wakeup, but not after -EOWNERDEAD. Blocks and panics as fl_shm_cond_wait() does. Returns 0,
+ * or:
  *   -ETIMEDOUT  the deadline passed, and the predicate is false. `m` is locked
  *   -ECANCELED  the wait was cancelled, and the predicate is false. `m` is locked
  *   -EOWNERDEAD, -ENOTRECOVERABLE, -ENOMEM

@@ -21,8 +21,7 @@ FL_BEGIN_DECLS
  * An event is 96 bytes, and all-zero memory is an event that is not set. fl_shm_event_set() wakes
  * all contexts that wait at the time of the call, even if the event is reset at once.
  *
- * What fairlead/shm.h says about processes, stops and damage, and docs/guide/dead-owners.md about
- * emulators, holds here, too.
+ * What fairlead/shm.h says about processes, stops and damage holds here, too.
  *
  * Memory order: what was written before fl_shm_event_set() happens before a call that sees the
  * event set.
@@ -43,18 +42,14 @@ FL_INLINE void fl_shm_event_init(fl_shm_event *_e)
 
 /*
  * Sets the event and wakes all its waiters. It blocks only while another process is stopped
- * (SIGSTOP) inside a call on this event. Returns:
- *   0         the event is set
- *   -EBADMSG  damaged memory
+ * (SIGSTOP) inside a call on this event. Returns 0 or -EBADMSG.
  *
  * Memory order: release, even if the event was set before.
  */
 FL_API FL_MUST_CHECK int fl_shm_event_set(fl_shm_event *e);
 
 /*
- * Makes the event not set. Contexts that were woken stay woken. Memory order: it acquires what each
- * set that it undoes has released. So a consumer that resets the event before it looks for work
- * misses none.
+ * Makes the event not set, as fl_event_reset() does (fairlead/event.h), with the same memory order.
  */
 FL_API void fl_shm_event_reset(fl_shm_event *e);
 
@@ -66,11 +61,8 @@ FL_INLINE bool fl_shm_event_is_set(const fl_shm_event *_e)
 }
 
 /*
- * Waits until the event is set. Both functions block the calling context. Returns:
- *   0           the event is set, or was set during the wait
- *   -ETIMEDOUT  the deadline passed
- *   -ECANCELED  the wait was cancelled
- *   -EBADMSG    damaged memory
+ * Waits until the event is set. Both functions block the calling context. Returns 0, -ETIMEDOUT,
+ * -ECANCELED or -EBADMSG.
  */
 FL_API FL_MUST_CHECK int fl_shm_event_wait_until(fl_shm_event *e, fl_time deadline, fl_cancel_token *cancel);
 FL_INLINE FL_MUST_CHECK int fl_shm_event_wait(fl_shm_event *_e)
@@ -79,8 +71,8 @@ FL_INLINE FL_MUST_CHECK int fl_shm_event_wait(fl_shm_event *_e)
 }
 
 /*
- * FL_ON_SHM_EVENT(e) is an object for FL_WAIT_ANY(). It is ready while the event is set. The wait
- * may miss a set that is reset at once.
+ * FL_ON_SHM_EVENT(e) is an object for FL_WAIT_ANY(), ready while the event is set. The wait may
+ * miss a set that is reset at once.
  */
 #define FL_ON_SHM_EVENT(e) FL__ON(fl__on_shm_event, (e))
 FL_API extern const fl_on_type fl__on_shm_event;

@@ -40,8 +40,7 @@ FL_BEGIN_DECLS
  * block their whole threads, even in fibers. They return -ETIMEDOUT: a wait at its deadline, a try
  * after a millisecond, a close or fl_shm_queue_task_done() after ten seconds.
  *
- * What fairlead/shm.h says about processes and damage, and docs/guide/dead-owners.md about
- * emulators, holds here, too.
+ * What fairlead/shm.h says about processes and damage holds here, too.
  */
 typedef struct fl_shm_queue fl_shm_queue;
 
@@ -68,11 +67,10 @@ typedef struct fl_shm_queue_config {
 FL_API FL_MUST_CHECK int fl_shm_queue_create(fl_shm_queue **q, fl_shm *region, const fl_shm_queue_config *config);
 
 /*
- * Makes a handle of the queue at `offset` in `region`. Returns 0, or:
+ * Makes a handle of the queue at `offset` in `region`. Returns 0, -ENOMEM, or:
  *   -EBADMSG          there is no queue at `offset`, or its creation has not finished
  *   -EPROTONOSUPPORT  another version of the library has made the queue
  *   -EROFS            the region is read-only in this process
- *   -ENOMEM           out of memory
  */
 FL_API FL_MUST_CHECK int fl_shm_queue_attach(fl_shm_queue **q, fl_shm *region, fl_shm_offset offset);
 
@@ -90,14 +88,12 @@ FL_API void fl_shm_queue_destroy(fl_shm_queue *q);
 
 /*
  * Puts a copy of `*item` behind the last item. fl_shm_queue_put() and fl_shm_queue_put_until()
- * block the calling context while the queue is full. Returns 0, or:
+ * block the calling context while the queue is full. Returns 0, -ECANCELED, -EBADMSG, or:
  *   -EAGAIN     the queue is full
  *   -EPIPE      the queue is closed
  *   -ETIMEDOUT  the deadline passed; or, in a try, another process is stopped ("Deaths and stopped
  *               processes" in fairlead/shm_queue.h)
- *   -ECANCELED  the wait was cancelled
  *   -EINVAL     a queue of frames
- *   -EBADMSG    damaged memory
  */
 FL_INLINE FL_MUST_CHECK int fl_shm_queue_put(fl_shm_queue *q, const void *item);
 FL_INLINE FL_MUST_CHECK int fl_shm_queue_try_put(fl_shm_queue *q, const void *item);
@@ -166,9 +162,8 @@ FL_INLINE FL_MUST_CHECK int fl_shm_queue_get_frame(fl_shm_queue *_q, void *_buff
 
 /*
  * Closes the queue: later puts and puts that wait fail with -EPIPE, but the contents can still be
- * got. The call waits for operations in progress. Returns 0, or:
- *   -ETIMEDOUT  a stopped process has blocked the call for ten seconds
- *   -EBADMSG    damaged memory
+ * got. The call waits for operations in progress. Returns 0, -EBADMSG, or -ETIMEDOUT if a stopped
+ * process has blocked the call for ten seconds.
  */
 FL_API FL_MUST_CHECK int fl_shm_queue_close(fl_shm_queue *q);
 

@@ -28,8 +28,7 @@ FL_BEGIN_DECLS
  * The permits that a killed process had acquired are lost. A process that is killed in a release
  * has released all its permits, or none. If a release wakes a waiter whose process is stopped
  * (SIGSTOP), the permit stays free for new callers, but other sleeping waiters are woken only by
- * the next release. What fairlead/shm.h says about processes, stops and damage, and
- * docs/guide/dead-owners.md about emulators, holds here, too.
+ * the next release. What fairlead/shm.h says about processes, stops and damage holds here, too.
  *
  * Memory order: what was written before the release of a permit happens before the return of the
  * acquire that gets it. If no context waits, the semaphore may be freed as soon as the permit is
@@ -44,9 +43,8 @@ FL__ASSERT_SIZE(fl_shm_sem, 96);
 #define FL_SHM_SEM_MAX 0x7fffffffu
 
 /*
- * Makes `s` a semaphore with `permits` free permits. Returns:
- *   0        `s` is a semaphore
- *   -EINVAL  `permits` is above FL_SHM_SEM_MAX
+ * Makes `s` a semaphore with `permits` free permits. Returns 0, or -EINVAL if `permits` is above
+ * FL_SHM_SEM_MAX.
  */
 FL_INLINE FL_MUST_CHECK int fl_shm_sem_init(fl_shm_sem *_s, uint32_t _permits)
 {
@@ -58,31 +56,20 @@ FL_INLINE FL_MUST_CHECK int fl_shm_sem_init(fl_shm_sem *_s, uint32_t _permits)
 }
 
 /*
- * Acquires a permit. Both functions block the calling context while none is free. Returns:
- *   0           the permit was acquired
- *   -ETIMEDOUT  the deadline passed
- *   -ECANCELED  the wait was cancelled
- *   -EBADMSG    damaged memory
+ * Acquires a permit. fl_shm_sem_acquire() and fl_shm_sem_acquire_until() block the calling context
+ * while none is free. Returns 0, -ETIMEDOUT, -ECANCELED, -EBADMSG, or -EAGAIN if no permit is free.
  */
 FL_API FL_MUST_CHECK int fl_shm_sem_acquire_until(fl_shm_sem *s, fl_time deadline, fl_cancel_token *cancel);
 FL_INLINE FL_MUST_CHECK int fl_shm_sem_acquire(fl_shm_sem *_s)
 {
 	return fl_shm_sem_acquire_until(_s, FL_FOREVER, NULL);
 }
-
-/*
- * Acquires a permit if one is free. Returns:
- *   0        the permit was acquired
- *   -EAGAIN  no permit is free
- */
 FL_API FL_MUST_CHECK int fl_shm_sem_try_acquire(fl_shm_sem *s);
 
 /*
  * Releases `n` permits at once; fl_shm_sem_release() releases one. Blocks only while another
- * process is stopped (SIGSTOP) inside a call on this semaphore. Returns:
- *   0           the permits are released
+ * process is stopped (SIGSTOP) inside a call on this semaphore. Returns 0, -EBADMSG, or:
  *   -EOVERFLOW  there would be more than FL_SHM_SEM_MAX permits; none is released
- *   -EBADMSG    damaged memory
  */
 FL_API FL_MUST_CHECK int fl_shm_sem_release_n(fl_shm_sem *s, uint32_t n);
 FL_INLINE FL_MUST_CHECK int fl_shm_sem_release(fl_shm_sem *_s)
@@ -90,9 +77,7 @@ FL_INLINE FL_MUST_CHECK int fl_shm_sem_release(fl_shm_sem *_s)
 	return fl_shm_sem_release_n(_s, 1);
 }
 
-/*
- * Returns how many permits are free now, for reports and assertions. It orders no memory accesses.
- */
+/* Returns how many permits are free now, for reports. It orders no memory accesses. */
 FL_API uint32_t fl_shm_sem_value(const fl_shm_sem *s);
 
 /* FL_ON_SHM_SEM(s) is an object for FL_WAIT_ANY(), ready while a permit is free. */

@@ -42,8 +42,7 @@ FL__ASSERT_SIZE(fl_shm_value, 48);
 FL_API uint32_t fl_shm_value_get(const fl_shm_value *v, void *value, size_t size);
 
 /*
- * Sets the value. Waits for other sets of the value, for ten seconds at most. Returns:
- *   0           the value is set
+ * Sets the value. Waits for other sets of the value, for ten seconds at most. Returns 0, or:
  *   -ETIMEDOUT  another set has lasted ten seconds: its process is stopped (SIGSTOP), or the memory
  *               is damaged
  *   -EBADMSG    the memory is damaged
@@ -52,8 +51,7 @@ FL_API FL_MUST_CHECK int fl_shm_value_set(fl_shm_value *v, const void *value, si
 
 /*
  * Sets the value, unless it has changed since the get that returned `changes`. Waits as
- * fl_shm_value_set() does. Returns:
- *   0                     the value is set
+ * fl_shm_value_set() does. Returns 0, or:
  *   -ESTALE               the value has changed
  *   -ETIMEDOUT, -EBADMSG  as in fl_shm_value_set()
  */
@@ -119,8 +117,7 @@ typedef struct fl_shm_array {
 
 /*
  * Makes an array of `n` zeroed items of `item_size` bytes in `region`, and the handle `a`. Waits
- * for the region's allocator, for ten seconds at most. Returns:
- *   0           the array was made
+ * for the region's allocator, for ten seconds at most. Returns 0, or:
  *   -EINVAL     `n` or `item_size` is 0
  *   -ENOMEM     the region has no free block that is large enough
  *   -EROFS      the region is read-only
@@ -130,9 +127,8 @@ typedef struct fl_shm_array {
 FL_API FL_MUST_CHECK int fl_shm_array_create(fl_shm_array *a, fl_shm *region, size_t item_size, size_t n);
 
 /*
- * Makes `a` a handle of the array at `offset` in `region`. Returns:
- *   0         the handle was made
- *   -EBADMSG  there is no array at `offset`, or its items have another size
+ * Makes `a` a handle of the array at `offset` in `region`. Returns 0, or -EBADMSG if there is no
+ * array at `offset`, or its items have another size.
  */
 FL_API FL_MUST_CHECK int fl_shm_array_attach(fl_shm_array *a, fl_shm *region, fl_shm_offset offset, size_t item_size);
 

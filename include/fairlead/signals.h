@@ -36,12 +36,9 @@ typedef struct fl_signals fl_signals;
 /*
  * Blocks `n` signals in the calling thread, and creates the handle that waits for them.
  *
- * Returns:
- *   0                 the handle was created
- *   -EINVAL           `n` is 0; or a number is not a signal that can be blocked
- *   -EMFILE, -ENFILE  too many descriptors
- *   -ENOMEM           out of memory
- *   -ENOSYS           a sandbox forbids signalfd4()
+ * Returns 0, -EMFILE, -ENFILE, -ENOMEM, or:
+ *   -EINVAL  `n` is 0; or a number is not a signal that can be blocked
+ *   -ENOSYS  a sandbox forbids signalfd4()
  */
 FL_API FL_MUST_CHECK int fl_signals_create(fl_signals **s, const int *signals, size_t n);
 

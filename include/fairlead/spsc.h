@@ -33,11 +33,10 @@ FL_BEGIN_DECLS
 typedef struct fl_spsc fl_spsc;
 
 /*
- * Creates a ring of `capacity` items of `item_size` bytes, and stores it in `*q`. Returns:
- *   0           `*q` is the new ring
+ * Creates a ring of `capacity` items of `item_size` bytes, and stores it in `*q`. Returns 0,
+ * -ENOMEM, or:
  *   -EINVAL     `item_size` or `capacity` is 0
  *   -EOVERFLOW  the ring would need more than PTRDIFF_MAX bytes
- *   -ENOMEM     out of memory
  */
 FL_API FL_MUST_CHECK int fl_spsc_create(fl_spsc **q, size_t item_size, size_t capacity);
 
@@ -48,15 +47,14 @@ FL_API FL_MUST_CHECK int fl_spsc_create(fl_spsc **q, size_t item_size, size_t ca
 FL_API void fl_spsc_free(fl_spsc *q);
 
 /*
- * Puts a copy of `*item` into `q`. Only the producer may call it. Returns:
- *   0        `q` has taken the item
- *   -EAGAIN  `q` is full
+ * Puts a copy of `*item` into `q`. Only the producer may call it. Returns 0, or -EAGAIN if `q` is
+ * full.
  */
 FL_API FL_MUST_CHECK int fl_spsc_try_put(fl_spsc *q, const void *item);
 
 /*
- * Gets the oldest item of `q`, and copies it to `*item`. Only the consumer may call it. Returns:
- *   0        `*item` is the item
+ * Gets the oldest item of `q`, and copies it to `*item`. Only the consumer may call it. Returns 0,
+ * or:
  *   -EAGAIN  `q` is empty; `*item` is unchanged
  */
 FL_API FL_MUST_CHECK int fl_spsc_try_get(fl_spsc *q, void *item);
@@ -64,9 +62,7 @@ FL_API FL_MUST_CHECK int fl_spsc_try_get(fl_spsc *q, void *item);
 /*
  * Puts copies of the `n` items of the array `items`, from the first on, as far as there is space,
  * and stores in `*count` how many. The consumer finds them all at once. Only the producer may call
- * it. Returns:
- *   0        `q` has taken all items
- *   -EAGAIN  `q` has no space for the rest
+ * it. Returns 0, or -EAGAIN if `q` has no space for the rest.
  */
 FL_API FL_MUST_CHECK int fl_spsc_try_put_many(fl_spsc *q, const void *items, size_t n, size_t *count);
 

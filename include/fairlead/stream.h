@@ -60,13 +60,11 @@ typedef struct fl_stream fl_stream;
 
 /*
  * Creates a stream of the descriptor `fd` on the loop that the calling thread runs. The stream owns
- * `fd`; after an error you still own it. Returns 0, or:
+ * `fd`; after an error you still own it. Returns 0, -ENOMEM, -ENOSPC, -ENOTSUP, or:
  *   -EBADF              `fd` is not open
  *   -EPERM              `fd` is always ready, such as a regular file: use fl_blocking_call()
  *   -EINVAL, -ENOTCONN  `fd` is a socket of another kind, or is not connected
  *   -EEXIST             the loop watches `fd` already
- *   -ENOMEM, -ENOSPC, -ENOTSUP
- *                       see "Codes" in fairlead/defs.h
  *
  * The call makes `fd` close-on-exec, unless it is 0, 1 or 2, and sets TCP_NODELAY. A blocking `fd`
  * usually stays blocking.
@@ -193,8 +191,7 @@ FL_API size_t fl_stream_got(const fl_stream *s);
  *     if (rc != 0)
  *             return rc;
  *
- * Returns:
- *   0       the system has the bytes
+ * Returns 0, or:
  *   -EPIPE  fl_stream_close_write() was called before, or the peer no longer reads
  *   -ETIMEDOUT, -ECANCELED, -ENOMEM, other
  *           see "Results" in fairlead/stream.h; fl_stream_written() bytes were written
@@ -222,16 +219,14 @@ FL_INLINE FL_MUST_CHECK int fl_stream_writev(fl_stream *_s, const struct iovec *
 
 /*
  * Writes 1 or more bytes, and sends duplicates of `n` descriptors with the first byte, over a Unix
- * socket. Blocks the calling fiber while the system has no space. Returns:
- *   0              the system has the bytes and the descriptors
- *   -EINVAL        `size` is 0, `n` is above FL_STREAM_FDS_MAX, or a descriptor is of a kind that
- *                  cannot be sent
- *   -EBADF         one of the descriptors is not open
- *   -ENOTSUP       the stream is not a Unix socket
- *   -ETOOMANYREFS  see "Codes" in fairlead/defs.h
+ * socket. Blocks the calling fiber while the system has no space. Returns 0, -ETOOMANYREFS, or:
+ *   -EINVAL   `size` is 0, `n` is above FL_STREAM_FDS_MAX, or a descriptor is of a kind that cannot
+ *             be sent
+ *   -EBADF    one of the descriptors is not open
+ *   -ENOTSUP  the stream is not a Unix socket
  *   -ETIMEDOUT, -ECANCELED, -EPIPE, -ENOMEM, other
- *                  an error of fl_stream_write(). The descriptors were sent if fl_stream_written()
- *                  is not 0
+ *             an error of fl_stream_write(). The descriptors were sent if fl_stream_written() is
+ *             not 0
  */
 FL_API FL_MUST_CHECK int fl_stream_send_fds_until(fl_stream *s, const void *data, size_t size, const int *fds,
                                                   unsigned n, fl_time deadline, fl_cancel_token *cancel);

@@ -42,9 +42,7 @@ typedef struct fl_thread_config {
 } fl_thread_config;
 
 /*
- * Starts a thread that runs `function(arg)`, and stores its handle in `*t`. Returns:
- *   0        the thread runs
- *   -ENOMEM  out of memory
+ * Starts a thread that runs `function(arg)`, and stores its handle in `*t`. Returns 0, -ENOMEM, or:
  *   -EAGAIN  the system has no more threads, or no memory for the stack; or a sandbox forbids
  *            clone3()
  *   -EINVAL  the system refuses the stack size
@@ -63,8 +61,7 @@ FL_API FL_MUST_CHECK int fl_thread_start(fl_thread **t, fl_thread_function *func
  *     if (rc == 0)
  *             rc = result;
  *
- * Returns:
- *   0           the thread has ended, and the handle is freed
+ * Returns 0, or:
  *   -EAGAIN     only fl_thread_try_join(): the thread is alive
  *   -ECANCELED  the wait was cancelled, and the thread can be joined again
  *   -ETIMEDOUT  the deadline passed, and the thread can be joined again
@@ -154,10 +151,8 @@ typedef struct fl_local {
 FL_API void *fl_local_get(const fl_local *local);
 
 /*
- * Sets the calling context's value of `local`, without destroying the previous one. Returns:
- *   0        the value is set
- *   -ENOMEM  out of memory
- *   -ENOSPC  the process has set 1,024 different locals, in use or not
+ * Sets the calling context's value of `local`, without destroying the previous one. Returns 0,
+ * -ENOMEM, or -ENOSPC if the process has set 1,024 different locals, in use or not.
  */
 FL_API FL_MUST_CHECK int fl_local_set(fl_local *local, void *value);
 

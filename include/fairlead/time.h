@@ -102,9 +102,8 @@ FL_INLINE bool fl_time_is_past(fl_time _t)
  *
  * A sleep of a fiber, however short, lets the other runnable fibers of its thread run at least
  * once, unless it is cancelled before. With a duration of 0 or less, the fiber lets them run before
- * it observes a cancel, and a thread returns 0 at once. Returns:
- *   0           the time has passed
- *   -ECANCELED  a cancel ended the sleep
+ * it observes a cancel, and a thread returns 0 at once. Returns 0, or -ECANCELED if a cancel ended
+ * the sleep.
  */
 FL_INLINE FL_MUST_CHECK int fl_sleep(fl_duration d);
 FL_API FL_MUST_CHECK int fl_sleep_until(fl_time deadline, struct fl_cancel_token *cancel);

@@ -63,8 +63,7 @@ FL_INLINE void fl_timer_init(fl_timer *_t)
  * last of them is made.
  *
  * `t` must not move until the call has begun or the timer was cancelled; a periodic timer, until it
- * was cancelled. Returns:
- *   0           `t` is started
+ * was cancelled. Returns 0, or:
  *   -EBUSY      `t` is pending already
  *   -ECANCELED  the caller is the function of `t`, and another context has cancelled `t`
  *   -EINVAL     only fl_timer_start_every(): `period` is not above 0

@@ -20,12 +20,12 @@ FL_BEGIN_DECLS
  * The wait consumes nothing, neither an item nor a permit. Call the object's try form afterwards,
  * which fails if another context was faster.
  *
- * A macro of its header names an object: FL_ON_EVENT, FL_ON_SEM, FL_ON_LATCH, FL_ON_THREAD,
- * FL_ON_FIBER, FL_ON_GROUP, FL_ON_QUEUE, FL_ON_QUEUE_SPACE, FL_ON_FUTURE, FL_ON_PROCESS,
- * FL_ON_PIPE, FL_ON_PIPE_SPACE, FL_ON_SHM_EVENT, FL_ON_SHM_SEM, FL_ON_SHM_QUEUE,
- * FL_ON_SHM_QUEUE_SPACE and, in this header, FL_ON_CANCEL_TOKEN. To wait for anything else, such as
- * an endpoint, a signal, a stream or a descriptor, let a fiber or a thread wait for it and set an
- * event.
+ * These macros, each in the header of its object, name an object: FL_ON_EVENT, FL_ON_SEM,
+ * FL_ON_LATCH, FL_ON_THREAD, FL_ON_FIBER, FL_ON_GROUP, FL_ON_QUEUE, FL_ON_QUEUE_SPACE,
+ * FL_ON_FUTURE, FL_ON_PROCESS, FL_ON_PIPE, FL_ON_PIPE_SPACE, FL_ON_SHM_EVENT, FL_ON_SHM_SEM,
+ * FL_ON_SHM_QUEUE, FL_ON_SHM_QUEUE_SPACE and, in this header, FL_ON_CANCEL_TOKEN. To wait for
+ * anything else, such as an endpoint, a signal, a stream or a descriptor, let a fiber or a thread
+ * wait for it and set an event.
  */
 struct fl__node;
 
@@ -52,11 +52,10 @@ FL_API extern const fl_on_type fl__on_cancel_token;
 
 /*
  * Waits until one of the `n` objects of the array `on` is ready. Blocks the calling context. A
- * token is ready when it is cancelled or its deadline has passed. Returns:
- *   0 or more   the smallest index of a ready object
- *   -ETIMEDOUT  the deadline passed
- *   -ECANCELED  the wait was cancelled
- *   -EINVAL     `n` is 0 or above INT_MAX
+ * token is ready when it is cancelled or its deadline has passed. Returns -ETIMEDOUT, -ECANCELED,
+ * or:
+ *   0 or more  the smallest index of a ready object
+ *   -EINVAL    `n` is 0 or above INT_MAX
  */
 FL_API FL_MUST_CHECK int fl_wait_any_until(fl_on *on, size_t n, fl_time deadline, fl_cancel_token *cancel);
 
