@@ -76,10 +76,9 @@ FL_API FL_MUST_CHECK int fl_datagram_open_udp(fl_datagram **d, const char *host,
 
 /*
  * Opens a Unix datagram socket at a path, or at an abstract name, which begins with '@', and stores
- * it in `*d`. With `path` NULL the system chooses an abstract name, by which others can answer. Any
- * user can send to an abstract name. The file is made, replaced and removed as by
- * fl_listener_open_unix() (fairlead/net.h). Returns 0, -EMFILE, -ENFILE, -ENOMEM, -ENOSPC,
- * -ENOTSUP, or:
+ * it in `*d`. With `path` NULL the system chooses a name, by which others can answer. Any user can
+ * send to an abstract name. The file is made, replaced and removed as by fl_listener_open_unix()
+ * (fairlead/net.h). Returns 0, -EMFILE, -ENFILE, -ENOMEM, -ENOSPC, -ENOTSUP, or:
  *   -EADDRINUSE  a socket is open there, or a process is just opening the path
  *   -ENOTSOCK, -ENAMETOOLONG, -ENOENT, -ENOTDIR, -EACCES, -EROFS, -EINVAL, other
  *                an error of fl_listener_open_unix()
@@ -107,9 +106,9 @@ FL_API void fl_datagram_free(fl_datagram *d);
 FL_API void fl_datagram_close(fl_datagram *d);
 
 /*
- * Connects the socket to a peer, without waiting: sends without an address go to the peer, and only
- * its datagrams are received, except those that arrived before. A UDP peer need not exist. Returns
- * 0, or:
+ * Connects the socket to a peer, without waiting: sends without an address go to it, and only its
+ * datagrams are received, except those that arrived before. A UDP peer need not exist. Returns 0,
+ * or:
  *   -EPIPE         `d` is closed
  *   -EINVAL        the caller does not run the socket's loop
  *   -EAFNOSUPPORT  `peer` is not an address for this kind of socket
@@ -136,9 +135,8 @@ FL_API FL_MUST_CHECK int fl_datagram_connect(fl_datagram *d, const fl_address *p
 FL_API FL_MUST_CHECK int fl_datagram_disconnect(fl_datagram *d);
 
 /*
- * Sends a datagram of `size` bytes, which may be 0, to an address or, if `to` is NULL, to the
- * connected peer. Blocks the calling fiber while the system, or a Unix receiver, has no space.
- * Returns 0, or:
+ * Sends a datagram of `size` bytes to an address or, if `to` is NULL, to the connected peer. Blocks
+ * the calling fiber while the system, or a Unix receiver, has no space. Returns 0, or:
  *   -ENOTCONN      no address is given, and the socket is not connected
  *   -EMSGSIZE      the datagram is larger than the protocol, the send buffer or the path allows
  *   -EAFNOSUPPORT, -EACCES, -ENOENT, -EPROTOTYPE
@@ -207,10 +205,9 @@ typedef struct fl_datagram_message {
 } fl_datagram_message;
 
 /*
- * Sends `n` datagrams in order, and stores in `*sent`, which may be NULL, how many were sent.
- * Blocks the calling fiber while the system, or a Unix receiver, has no space. Returns 0, or an
- * error of fl_datagram_send_to() for the first datagram that was not sent; later ones were not sent
- * either.
+ * Sends `n` datagrams in order, waiting as fl_datagram_send_to() does, and stores in `*sent`, which
+ * may be NULL, how many were sent. Returns 0, or an error of fl_datagram_send_to() for the first
+ * datagram that was not sent; later ones were not sent either.
  */
 FL_API FL_MUST_CHECK int fl_datagram_send_many_until(fl_datagram *d, const fl_datagram_message *list, unsigned n,
                                                      unsigned *sent, fl_time deadline, fl_cancel_token *cancel);
@@ -228,9 +225,9 @@ FL_INLINE FL_MUST_CHECK int fl_datagram_try_send_many(fl_datagram *_d, const fl_
 }
 
 /*
- * Receives the datagrams that are available, at most `n` and at most FL_DATAGRAM_MANY. Blocks the
- * calling fiber while there are none. The call sets `received`, `lost` and `address` of each. If
- * the system does not say how many bytes were lost, `lost` is 1. Returns:
+ * Receives the datagrams that are available, at most `n` and at most FL_DATAGRAM_MANY, and sets
+ * `received`, `lost` and `address` of each. Blocks the calling fiber while there are none. If the
+ * system does not say how many bytes were lost, `lost` is 1. Returns:
  *   > 0      the number of datagrams
  *   -EINVAL  `n` is 0
  *   other    an error of fl_datagram_receive(), whose `from` is the address of list[0]
@@ -259,14 +256,14 @@ FL_API uint16_t fl_datagram_port(const fl_datagram *d);
 FL_API FL_MUST_CHECK int fl_datagram_local_address(const fl_datagram *d, fl_address *a);
 
 /*
- * Stores the address of the connected peer in `*a`. Returns 0; or -ENOTCONN if the socket is not
- * connected; or -EPIPE if it is closed.
+ * Stores the address of the connected peer in `*a`. Returns 0, -ENOTCONN if there is none, or
+ * -EPIPE if `d` is closed.
  */
 FL_API FL_MUST_CHECK int fl_datagram_peer_address(const fl_datagram *d, fl_address *a);
 
 /*
- * Returns the descriptor of the socket, which the socket owns, or -1 if it is closed. Do not call
- * connect() with it.
+ * Returns the descriptor, which the socket owns, or -1 if it is closed. Do not call connect() with
+ * it.
  */
 FL_API int fl_datagram_fd(const fl_datagram *d);
 

@@ -22,8 +22,7 @@ struct fl_shm; /* fairlead/shm.h */
  *     rc = fl_thread_executor_create(&pool, NULL);           // check
  *     rc = count_primes_map(pool, parts, 64, counts, NULL);  // check
  *
- * A closed executor refuses further tasks, but still runs the queued ones. A task may submit tasks
- * to its own executor and wait for them, even with one worker.
+ * A task may submit tasks to its own executor and wait for them, even with one worker.
  */
 typedef struct fl_executor fl_executor;
 
@@ -42,10 +41,10 @@ typedef enum fl_when_full {
 
 typedef struct fl_executor_config {
 	/*
-	 * The most tasks that workers run at a time, at most FL_WORKERS_MAX (a loop executor:
-	 * FL_LOOP_EXECUTOR_MAX). 0 means fl_cpu_count() or, for a loop executor,
-	 * FL_LOOP_EXECUTOR_DEFAULT. A task does not count while it is in a blocking section
-	 * (fairlead/blocking.h), or if a submit or a wait runs it.
+	 * The most tasks that workers run at a time, at most FL_WORKERS_MAX. 0 means
+	 * fl_cpu_count(). A loop executor has other numbers (fairlead/loop_executor.h). A task does
+	 * not count while it is in a blocking section (fairlead/blocking.h), or if a submit or a
+	 * wait runs it.
 	 */
 	unsigned workers;
 	/*
@@ -168,19 +167,14 @@ FL_API FL_MUST_CHECK int fl_thread_executor_create(fl_executor **e, const fl_exe
  */
 typedef struct fl_submit_config {
 	fl_time deadline; /* of the task; FL_FOREVER means none */
-	/*
-	 * A cancel of this token, which must outlive the task, cancels the task. NULL means none.
-	 */
+	/* The task is cancelled with this token, which must outlive it. NULL means none. */
 	fl_cancel_token *cancel;
 	/*
 	 * When to give up waiting for a full backlog (-ETIMEDOUT). The wait observes `cancel` or,
 	 * if that is NULL, the caller's scope.
 	 */
 	fl_time backlog_deadline;
-	/*
-	 * Called as on_end(future, on_end_arg) when the task ends: see fl_future_on_end(). NULL
-	 * means none.
-	 */
+	/* Called as on_end(future, on_end_arg), as by fl_future_on_end(). NULL means none. */
 	fl_future_callback *on_end;
 	void *on_end_arg;
 	uintptr_t more_[2];
@@ -299,18 +293,17 @@ FL_API FL_MUST_CHECK int fl_executor_resize(fl_executor *e, unsigned workers);
 
 /*
  * Closes `e`, and waits until all its tasks have ended and its workers are gone. Both functions
- * block the calling context, and may be called again.
+ * block the calling context, and may be called again. After -ETIMEDOUT and -ECANCELED `e` is
+ * closed.
  *
  *     rc = fl_executor_join_until(pool, fl_after(FL_S(5)), NULL);
  *     if (rc == -ETIMEDOUT)
  *             fl_executor_cancel(pool);               // now join once more
  *
- * Returns 0, or:
- *   -ETIMEDOUT, -ECANCELED  the deadline passed, or the wait was cancelled; `e` is closed
- *   -EDEADLK                nothing happened, because the call would wait for itself: it was made
- *                           in a task of `e`, on one of its workers, in a callback of one of its
- *                           tasks, or where it would keep the loop of a loop executor from running
- *                           (fairlead/loop_executor.h)
+ * Returns 0, -ETIMEDOUT, -ECANCELED, or:
+ *   -EDEADLK  nothing happened, because the call would wait for itself: it was made in a task of
+ *             `e`, on one of its workers, in a callback of one of its tasks, or where it would keep
+ *             the loop of a loop executor from running (fairlead/loop_executor.h)
  */
 FL_API FL_MUST_CHECK int fl_executor_join_until(fl_executor *e, fl_time deadline, fl_cancel_token *cancel);
 FL_INLINE FL_MUST_CHECK int fl_executor_join(fl_executor *_e)
@@ -321,19 +314,16 @@ FL_INLINE FL_MUST_CHECK int fl_executor_join(fl_executor *_e)
 /*
  * Joins `e` if it was closed and nothing is left to wait for. Returns 0, or:
  *   -EAGAIN   `e` is open, or tasks or workers are left
- *   -EDEADLK  the call was made in a task of `e`, on one of its workers, or in a callback of one of
- *             its tasks
+ *   -EDEADLK  as in fl_executor_join(), but not because of the loop of a loop executor
  */
 FL_API FL_MUST_CHECK int fl_executor_try_join(fl_executor *e);
 
 /*
  * Waits, without closing `e`, for a moment in which no task of `e` is pending or runs, and all
- * callbacks of its tasks have returned. Both functions block the calling context. To wait for some
- * tasks only, use a group (fairlead/group.h). Returns:
- *   0         no task was pending or running; the caller sees what the tasks wrote
- *   -ETIMEDOUT, -ECANCELED
- *             the deadline passed, or the wait was cancelled
- *   -EDEADLK  the call would wait for itself, as in fl_executor_join()
+ * callbacks of its tasks have returned. The caller then sees what the tasks wrote. Both functions
+ * block the calling context. To wait for some tasks only, use a group (fairlead/group.h). Returns
+ * 0, -ETIMEDOUT, -ECANCELED, or -EDEADLK if the call would wait for itself, as in
+ * fl_executor_join().
  */
 FL_API FL_MUST_CHECK int fl_executor_wait_idle_until(fl_executor *e, fl_time deadline, fl_cancel_token *cancel);
 FL_INLINE FL_MUST_CHECK int fl_executor_wait_idle(fl_executor *_e)
@@ -344,11 +334,7 @@ FL_INLINE FL_MUST_CHECK int fl_executor_wait_idle(fl_executor *_e)
 /*
  * Closes, joins and frees `e`. It blocks the calling context until all tasks have ended, and a
  * cancel does not end this wait. Futures stay valid. Panics where fl_executor_join() returns
- * -EDEADLK.
- *
- *     FL_SCOPED(fl_executor) *pool = NULL;            // fl_executor_free() at the block's end
- *     rc = fl_thread_executor_create(&pool, NULL);
- *     return rc != 0 ? rc : run_all(pool);            // freed after run_all() has returned
+ * -EDEADLK. Usually FL_SCOPED calls it at the end of a block.
  */
 FL_API void fl_executor_free(fl_executor *e);
 
@@ -372,8 +358,7 @@ FL_API uint32_t fl_executor_capabilities(const fl_executor *e);
 FL_API const char *fl_executor_kind(const fl_executor *e);
 
 /*
- * Returns `workers` of the config, or the number of fl_executor_resize(): the most tasks that the
- * workers of `e` run at a time.
+ * Returns the most tasks that the workers of `e` run at a time (`workers`, fl_executor_resize()).
  */
 FL_API unsigned fl_executor_workers(const fl_executor *e);
 
@@ -384,9 +369,7 @@ FL_API unsigned fl_executor_workers(const fl_executor *e);
  */
 FL_API bool fl_executor_is_broken(const fl_executor *e);
 
-/*
- * The counts of an executor since its creation. A count that a kind of executor does not have is 0.
- */
+/* The counts of an executor since its creation. Counts that its kind does not have are 0. */
 typedef struct fl_stats_executor {
 	unsigned workers; /* what fl_executor_workers() returns */
 	unsigned threads; /* workers that exist: threads or processes */

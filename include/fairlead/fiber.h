@@ -61,10 +61,9 @@ FL_API FL_MUST_CHECK int fl_fiber_start(fl_fiber **f, fl_fiber_function *functio
 /*
  * Waits until the fiber has ended, stores its result in `*result`, unless `result` is NULL, and
  * frees the fiber. Blocks the calling fiber. Panics if another context is joining the fiber.
- * Returns 0, or:
- *   -ECANCELED, -ETIMEDOUT  the wait was cancelled, or the deadline passed; the fiber runs on
- *   -EDEADLK                the caller is the fiber itself; or the fiber has not ended, and the
- *                           caller is not a fiber of its loop
+ * Returns 0, -ETIMEDOUT, -ECANCELED, or:
+ *   -EDEADLK  the caller is the fiber itself; or the fiber has not ended, and the caller is not a
+ *             fiber of its loop
  */
 FL_API FL_MUST_CHECK int fl_fiber_join_until(fl_fiber *f, int *result, fl_time deadline, fl_cancel_token *cancel);
 FL_INLINE FL_MUST_CHECK int fl_fiber_join(fl_fiber *_f, int *_result)
@@ -96,9 +95,8 @@ FL_API void fl_fiber_free(fl_fiber *f);
 FL_API bool fl_fiber_is_alive(const fl_fiber *f);
 
 /*
- * Joins the fiber as fl_fiber_join() does, if it has ended. Returns:
- *   0        the fiber had ended and is freed
- *   -EAGAIN  the fiber has not ended
+ * Joins the fiber as fl_fiber_join() does, if it has ended. Returns 0, or -EAGAIN if the fiber has
+ * not ended.
  */
 FL_INLINE FL_MUST_CHECK int fl_fiber_try_join(fl_fiber *_f, int *_result)
 {

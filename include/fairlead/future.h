@@ -39,17 +39,15 @@ FL_API fl_future *fl_future_ref(fl_future *f);
 FL_API void fl_future_free(fl_future *f);
 
 /*
- * Waits until the task has ended. Blocks the calling context, except fl_future_try_wait().
+ * Waits until the task has succeeded, has failed, or was cancelled. Blocks the calling context,
+ * except fl_future_try_wait(). If the wait fails, the task goes on.
  *
  *     rc = fl_future_wait_until(f, fl_after(FL_S(5)), NULL);
  *     if (rc == -ETIMEDOUT)
  *             FL_IGNORE(fl_future_cancel(f));         // its result is no longer needed
  *
- * Returns:
- *   0        the task has succeeded, has failed, or was cancelled
- *   -EAGAIN  only fl_future_try_wait(): the task has not ended
- *   -ETIMEDOUT, -ECANCELED
- *            the deadline passed, or the wait was cancelled; the task goes on
+ * Returns 0, -ETIMEDOUT, -ECANCELED, or -EAGAIN if the task has not ended (only
+ * fl_future_try_wait()).
  */
 FL_API FL_MUST_CHECK int fl_future_wait_until(fl_future *f, fl_time deadline, fl_cancel_token *cancel);
 FL_INLINE FL_MUST_CHECK int fl_future_wait(fl_future *_f)
@@ -59,20 +57,19 @@ FL_INLINE FL_MUST_CHECK int fl_future_wait(fl_future *_f)
 FL_API FL_MUST_CHECK int fl_future_try_wait(fl_future *f);
 
 /*
- * Waits until the task has ended, and copies its result of `size` bytes to `*result`. If `size` is
- * 0, `result` may be NULL. Blocks the calling context, except fl_future_try_get().
+ * Waits as fl_future_wait() does, and copies the result of the task, of `size` bytes, to `*result`.
+ * If `size` is 0, `result` may be NULL. fl_future_try_get() does not wait.
  *
  *     rc = fl_future_get(f, &n, sizeof n);            // typed: count_primes_get(f, &n)
  *     if (rc == FL_ETASK)
  *             rc = fl_future_error(f);
  *
- * Returns 0, or:
- *   FL_ETASK                the task has failed or was cancelled. `*result` is unchanged, unless
- *                           the task has called fl_task_keep_result()
- *   -EAGAIN                 only fl_future_try_get(): the task has not ended
- *   -ETIMEDOUT, -ECANCELED  the deadline passed, or the wait was cancelled; the task goes on
- *   -EINVAL                 `size` is not the size of the result type
- *   -ENOMEM                 no memory to copy the bytes of an fl_bytes
+ * Returns 0, -ETIMEDOUT, -ECANCELED, or:
+ *   FL_ETASK  the task has failed or was cancelled. `*result` is unchanged, except after
+ *             fl_task_keep_result()
+ *   -EAGAIN   only fl_future_try_get(): the task has not ended
+ *   -EINVAL   `size` is not the size of the result type
+ *   -ENOMEM   no memory to copy the bytes of an fl_bytes
  */
 FL_API FL_MUST_CHECK int fl_future_get_until(fl_future *f, void *result, size_t size, fl_time deadline,
                                              fl_cancel_token *cancel);
@@ -183,10 +180,8 @@ FL_API FL_MUST_CHECK int fl_future_then(fl_future *f, struct fl_executor *e, con
 typedef struct fl_promise fl_promise;
 
 /*
- * Creates a promise and its future, for results of `size` bytes. When the future is freed, it calls
- * drop(result) if it has a result; `drop` may be NULL. Returns:
- *   0        `*p` is the promise and `*f` the future; each must be freed
- *   -ENOMEM  out of memory
+ * Creates a promise and its future, for results of `size` bytes. Free both. When the future is
+ * freed, it calls drop(result) if it has a result; `drop` may be NULL. Returns 0, -ENOMEM, or:
  *   -E2BIG   `size` is above FL_TASK_SIZE_MAX
  *   -EINVAL  `drop` is FL_BYTES_DROP, and `size` is below that of an fl_bytes
  */
@@ -243,10 +238,8 @@ FL_API FL_MUST_CHECK int fl_as_completed_create(fl_as_completed **c, fl_future *
 
 /*
  * Waits until the next future has ended, and stores its index in the array in `*index`. Both
- * functions block the calling context. Returns 0, or:
- *   -ENODATA  all futures were returned
- *   -ETIMEDOUT, -ECANCELED
- *             the deadline passed, or the wait was cancelled; the iteration can go on
+ * functions block the calling context. Returns 0, -ETIMEDOUT, -ECANCELED, or -ENODATA if all
+ * futures were returned.
  */
 FL_API FL_MUST_CHECK int fl_as_completed_next_until(fl_as_completed *c, size_t *index, fl_time deadline,
                                                     fl_cancel_token *cancel);

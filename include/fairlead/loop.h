@@ -42,8 +42,8 @@ typedef struct fl_loop_config {
 } fl_loop_config;
 
 /*
- * Creates a loop, runs `function(arg)` as its first fiber, frees the loop, and returns the result
- * of `function`. Blocks the calling thread.
+ * Creates a loop, runs `function(arg)` as its first fiber, and frees the loop. Blocks the calling
+ * thread.
  *
  * When `function` has returned, the call cancels the fibers that are left, and waits for them and
  * for the functions of fl_blocking_call(). Panics if a fiber was neither joined, freed nor
@@ -144,7 +144,7 @@ struct fl_loop_watch {
 };
 
 /*
- * Starts the watch `w`, which must not be started already, of the descriptor `fd`. `events` is
+ * Starts `w`, which must not be started already, as a watch of the descriptor `fd`. `events` is
  * FL_FD_IN, FL_FD_OUT, both, or 0 for FL_FD_ERR only. Returns 0, -ENOMEM, -ENOSPC, or:
  *   -EBADF   `fd` is not open
  *   -EEXIST  the loop watches this descriptor already: use dup()
@@ -171,8 +171,8 @@ FL_API int fl_loop_watch_cancel(fl_loop_watch *w);
  *     int rc = fl_loop_run_once(l, &deadline);
  *     // then wait until the descriptor is readable, or until `deadline`, and call it again
  *
- * The other event loop repeats these two steps, and also calls fl_loop_run_once() after it has
- * started a timer.
+ * The other event loop repeats this, and also calls fl_loop_run_once() after it has started a
+ * timer.
  */
 FL_API int fl_loop_fd(const fl_loop *l);
 
@@ -244,8 +244,8 @@ typedef struct fl_loop_debug_config {
 } fl_loop_debug_config;
 
 /*
- * Switches the reports of slow fibers on. If `config` is NULL or all-zero, it switches them off. An
- * error leaves them off, too. Returns 0 or -ENOMEM, or -EINVAL if `slow` is negative.
+ * Switches the reports of slow fibers on; if `config` is NULL or all-zero, or after an error, they
+ * are off. Returns 0 or -ENOMEM, or -EINVAL if `slow` is negative.
  */
 FL_API FL_MUST_CHECK int fl_loop_debug(fl_loop *l, const fl_loop_debug_config *config);
 

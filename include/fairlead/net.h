@@ -49,11 +49,10 @@ FL_BEGIN_DECLS
 
 /*
  * Looks up `host`, and stores its addresses with `port` in `list`, in the order in which to try
- * them: at most `n`, and at most FL_ADDRESSES_MAX. Blocks the calling fiber. Returns:
+ * them: at most `n`, and at most FL_ADDRESSES_MAX. Blocks the calling fiber. Returns -ETIMEDOUT,
+ * -ECANCELED, -ENOTSUP, or:
  *   > 0      the number of addresses that were stored
  *   -EINVAL  `n` is 0
- *   -ETIMEDOUT, -ECANCELED, -ENOTSUP
- *            see "Codes" in fairlead/defs.h
  *   other    see "Results of a lookup" in fairlead/net.h
  */
 FL_API FL_MUST_CHECK int fl_net_resolve_until(const char *host, uint16_t port, fl_address *list, unsigned n,
@@ -86,13 +85,12 @@ typedef struct fl_listen_config {
  * `port` 0 means that the system chooses: see fl_listener_port(). `host` NULL means all addresses
  * of this machine. A name means the first of its addresses that this machine has, IPv4 before IPv6.
  *
- * Returns 0, -EMFILE, -ENFILE, -ENOMEM, -ENOSPC, or:
+ * Returns 0, -EMFILE, -ENFILE, -ENOMEM, -ENOSPC, -ECANCELED, or:
  *   -EADDRINUSE     the port is in use
  *   -EADDRNOTAVAIL  the host is not an address of this machine
  *   -EINVAL         `backlog` is negative
  *   -EACCES         the user may not listen at this port
  *   -ENOTSUP        the thread runs no loop; or the host is a name, and the caller is not a fiber
- *   -ECANCELED      the lookup was cancelled
  *   other           see "Results of a lookup" in fairlead/net.h
  */
 FL_API FL_MUST_CHECK int fl_listener_open_tcp(fl_listener **l, const char *host, uint16_t port,
@@ -133,11 +131,10 @@ FL_API void fl_listener_close(fl_listener *l);
 
 /*
  * Accepts a connection, and stores its stream in `*s`. Blocks the calling fiber while there is
- * none. Returns 0, or:
+ * none. After an error other than -EPIPE, the connection remains for the next call. Returns 0,
+ * -EMFILE, -ENFILE, -ENOMEM, -ENOSPC, -ETIMEDOUT, -ECANCELED, -EINVAL, or:
  *   -EPIPE  the listener is closed
  *   -EBUSY  another fiber accepts
- *   -EMFILE, -ENFILE, -ENOMEM, -ENOSPC, -ETIMEDOUT, -ECANCELED, -EINVAL
- *           see "Codes" in fairlead/defs.h. The connection remains for the next call
  */
 FL_API FL_MUST_CHECK int fl_listener_accept_until(fl_listener *l, fl_stream **s, fl_time deadline,
                                                   fl_cancel_token *cancel);

@@ -86,9 +86,7 @@ typedef struct fl_reduction {
  * returned. Returns 0, or:
  *   -E2BIG  the value has more than FL_REDUCTION_MAX bytes
  *   FL_ETASK, -ENOTSUP, other
- *           as in fl_parallel_for()
- *
- * Memory order: as in fl_parallel_for().
+ *           as in fl_parallel_for(), with its memory order
  */
 FL_API FL_MUST_CHECK int fl_parallel_reduce(fl_executor *e, size_t begin, size_t end, const fl_reduction *reduction,
                                             void *state, void *value, const fl_parallel_config *config);
@@ -107,13 +105,10 @@ FL_API FL_MUST_CHECK int fl_parallel_reduce(fl_executor *e, size_t begin, size_t
  * leave by longjmp() or pthread_exit().
  *
  * Wherever g runs, it has the caller's cancel scope and fl_executor_current(). Calls may be nested
- * to any depth, but only the outer 512 can be stolen from. Returns:
+ * to any depth, but only the outer 512 can be stolen from.
  *
- *   0      f and g have returned 0
- *   other  what f returned, if that is not 0, and otherwise what g returned
- *
- * Memory order: what was written before the call happens before g, and both functions before the
- * return.
+ * Returns what f returned, if that is not 0, and otherwise what g returned. Memory order: what was
+ * written before the call happens before g, and both functions before the return.
  */
 static inline FL_MUST_CHECK int fl_parallel_invoke(int (*_f)(void *), void *_a, int (*_g)(void *), void *_b)
 {
@@ -147,13 +142,10 @@ static inline FL_MUST_CHECK int fl_parallel_invoke(int (*_f)(void *), void *_a, 
  *     int rc = fl_parallel_invoke_all(search, children, n, sizeof children[0]);
  *
  * If a call fails, calls of later elements are not begun, and those that run are cancelled. Calls
- * of earlier elements go on. What fl_parallel_invoke() says of f and g holds for each call.
- * Returns:
- *   0        all calls have returned 0, or `n` is 0
+ * of earlier elements go on. What fl_parallel_invoke() says of f and g, and of memory order, holds
+ * for each call. Returns 0 if all calls have returned 0, or `n` is 0; otherwise:
  *   -EINVAL  `size` is 0, or an array of that size cannot exist; nothing was called
  *   other    what the call of the first element that failed has returned
- *
- * Memory order: as in fl_parallel_invoke().
  */
 FL_API FL_MUST_CHECK int fl_parallel_invoke_all(int (*f)(void *state), void *states, size_t n, size_t size);
 

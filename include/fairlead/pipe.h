@@ -64,8 +64,8 @@ typedef struct fl_pipe_config {
 FL_API FL_MUST_CHECK int fl_pipe_create(fl_pipe **a, fl_pipe **b, const fl_pipe_config *config);
 
 /*
- * Creates a handle for an end of a pipe from its descriptor `fd`, which the handle then owns and
- * makes close-on-exec. After an error you still own `fd`.
+ * Creates a handle for an end of a pipe from its descriptor `fd`, which it then owns and makes
+ * close-on-exec. After an error you still own `fd`.
  *
  * Returns 0, -ENOMEM, or:
  *   -EBADF     `fd` is not open
@@ -152,14 +152,13 @@ FL_INLINE FL_MUST_CHECK int fl_pipe_receive(fl_pipe *_p, void *_buffer, size_t _
 	return fl_pipe_receive_fds_until(_p, _buffer, _room, _size, NULL, NULL, FL_FOREVER, NULL);
 }
 
-/* FL_ON_PIPE(p) is an object for FL_WAIT_ANY(), ready while a receive would not wait. */
+/*
+ * FL_ON_PIPE(p) and FL_ON_PIPE_SPACE(p) are objects for FL_WAIT_ANY(). FL_ON_PIPE(p) is ready while
+ * a receive would not wait, and FL_ON_PIPE_SPACE(p) while there is space to send, or the other end
+ * is closed.
+ */
 #define FL_ON_PIPE(p) FL__ON(fl__on_pipe, (p))
 FL_API extern const fl_on_type fl__on_pipe;
-
-/*
- * FL_ON_PIPE_SPACE(p) is an object for FL_WAIT_ANY(), ready while there is space to send, or the
- * other end is closed.
- */
 #define FL_ON_PIPE_SPACE(p) FL__ON(fl__on_pipe_space, (p))
 FL_API extern const fl_on_type fl__on_pipe_space;
 

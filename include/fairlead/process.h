@@ -236,11 +236,11 @@ FL_API FL_MUST_CHECK int fl_process_preload(void);
  *   -ETIMEDOUT       the fork server or the new process did not answer within 30 s
  *   -EOWNERDEAD      the fork server died, but the process may have been started, unless it is a
  *                    daemon; or the new process ended before it answered
- *   -ENOSYS          pidfd_open() (Linux 5.3) is missing, or a sandbox forbids a call that
- *                    fl_process_preload() lists or, if the argument is above 16 KiB, memfd_create()
+ *   -ENOSYS          as in fl_process_preload(); or the argument is above 16 KiB, and a sandbox
+ *                    forbids memfd_create()
  *   -EFBIG           the argument is above 16 KiB, and above RLIMIT_FSIZE
- *   -ETXTBSY         the program's file is open for writing, perhaps in a child that was just
- *                    forked: try again
+ *   -ETXTBSY         the program's file is open for writing, perhaps in a child just forked: try
+ *                    again
  *   -ENODEV          an output is FL_PROCESS_NULL, and the system has no /dev/null
  *   -EAGAIN          the system has no process for it now; or the caller's rights changed meanwhile
  *   other            an error of the system, such as -EACCES of a file that may not be executed
@@ -248,12 +248,10 @@ FL_API FL_MUST_CHECK int fl_process_preload(void);
 FL_API FL_MUST_CHECK int fl_process_start(fl_process **p, const fl_process_config *config);
 
 /*
- * Waits until the process has ended, and stores how it ended in `*status`, unless `status` is NULL.
- * It blocks the calling context. You may join a process again.
+ * Waits until the process has ended, and stores how it ended in `*status`, which may be NULL.
+ * Blocks the calling context. You may join a process again.
  *
- * Returns 0, or:
- *   -ETIMEDOUT, -ECANCELED
- *                the deadline passed, or the wait was cancelled; the process runs
+ * Returns 0, -ETIMEDOUT, -ECANCELED, or:
  *   -EOWNERDEAD  the fork server died before the process ended, so its status is not known
  *   -ECHILD      other code has reaped the process by waitpid(), or SIGCHLD is ignored
  *   -ENOSYS      a sandbox forbids waitid(), so the status of a child is not known
@@ -284,13 +282,14 @@ FL_INLINE FL_MUST_CHECK int fl_process_try_join(fl_process *_p, fl_process_statu
  */
 FL_API FL_MUST_CHECK int fl_process_signal(fl_process *p, int signal);
 
-/* Does the same as fl_process_signal() with SIGTERM, and returns 0, -ESRCH, -EPERM or -ENOSYS. */
+/*
+ * Does the same as fl_process_signal() with SIGTERM or, fl_process_kill(), SIGKILL. Returns 0,
+ * -ESRCH, -EPERM or -ENOSYS.
+ */
 FL_INLINE FL_MUST_CHECK int fl_process_terminate(fl_process *_p)
 {
 	return fl_process_signal(_p, SIGTERM);
 }
-
-/* Does the same as fl_process_signal() with SIGKILL, and returns 0, -ESRCH, -EPERM or -ENOSYS. */
 FL_INLINE FL_MUST_CHECK int fl_process_kill(fl_process *_p)
 {
 	return fl_process_signal(_p, SIGKILL);
@@ -315,12 +314,9 @@ FL_API FL_MUST_CHECK int fl_process_stop(fl_process *p, fl_duration grace, fl_pr
 
 /*
  * Returns the handle's end of a pipe of the process: of its standard input (`stream` is 0), output
- * (1) or error (2). The handle owns the descriptor, which is blocking and close-on-exec, for
- * fl_fd_read_some() and fl_fd_write_some() (fairlead/fd.h).
- *
- * Returns:
- *   >= 0    the descriptor
- *   -EBADF  there is no such pipe, or it was closed or taken
+ * (1) or error (2); or -EBADF if there is no such pipe, or it was closed or taken. The handle owns
+ * the descriptor, which is blocking and close-on-exec, for fl_fd_read_some() and fl_fd_write_some()
+ * (fairlead/fd.h).
  */
 FL_API int fl_process_pipe(const fl_process *p, int stream);
 
@@ -371,12 +367,9 @@ FL_API const char *fl_process_current_name(void);
 FL_API unsigned fl_process_fd_count(void);
 
 /*
- * Returns the descriptor `fds[i]` that was passed to this process. It belongs to the task, and is
+ * Returns the descriptor `fds[i]` that was passed to this process, or -EBADF if `i` is too large,
+ * or this process was not started for a task. The descriptor belongs to the task, and is
  * close-on-exec.
- *
- * Returns:
- *   >= 0    the descriptor
- *   -EBADF  `i` is too large, or this process was not started for a task
  */
 FL_API int fl_process_fd(unsigned i);
 

@@ -45,7 +45,7 @@ typedef enum fl_queue_order {
 
 /*
  * The capacity of a rendezvous, an FL_FIFO queue that holds no items: a put waits until a get takes
- * its item. A try form succeeds only if the opposite side waits.
+ * its item. A try form succeeds only if the other side waits.
  */
 #define FL_RENDEZVOUS (SIZE_MAX / 4 * 3)
 
@@ -106,8 +106,8 @@ typedef struct fl_queue_config {
 } fl_queue_config;
 
 /*
- * Creates a queue of items of `item_size` bytes, and stores it in `*q`. Without a config it is a
- * FIFO queue of at most 1,024 items. Returns 0, -ENOMEM, or:
+ * Creates a queue of items of `item_size` bytes. Without a config it is a FIFO queue of at most
+ * 1,024 items. Returns 0, -ENOMEM, or:
  *   -EINVAL     `item_size` is 0; `order` or `when_full` is unknown; `compare` is set without
  *               FL_PRIORITY, or missing; or the order, the capacity and FL_OVERWRITE do not go
  *               together
@@ -150,9 +150,8 @@ FL_API FL_MUST_CHECK int fl_queue_try_get(fl_queue *q, void *item);
 FL_API FL_MUST_CHECK int fl_queue_get_until(fl_queue *q, void *item, fl_time deadline, fl_cancel_token *cancel);
 
 /*
- * Does the same as fl_queue_put() for the `n` items of the array `items`, in their order, and
- * stores in `*count` how many `q` has taken, also after an error. Items of other producers may come
- * between.
+ * Does the same as fl_queue_put() for the `n` items of the array `items`, in order, and stores in
+ * `*count` how many `q` has taken. Items of other producers may come between.
  */
 FL_INLINE FL_MUST_CHECK int fl_queue_put_many(fl_queue *q, const void *items, size_t n, size_t *count);
 FL_API FL_MUST_CHECK int fl_queue_try_put_many(fl_queue *q, const void *items, size_t n, size_t *count);
@@ -169,25 +168,22 @@ FL_API FL_MUST_CHECK int fl_queue_get_many_until(fl_queue *q, void *items, size_
                                                  fl_cancel_token *cancel);
 
 /*
- * Closes `q`: later puts and the puts that wait now return -EPIPE, but the items in `q` can still
- * be got.
+ * Closes `q`: later puts and those that wait return -EPIPE, but the items in `q` can still be got.
  */
 FL_API void fl_queue_close(fl_queue *q);
 
 /*
- * Closes `q`, drops its items on the calling thread, and returns how many. Gets that wait now fail
- * with -EPIPE. Each dropped item counts as done (fl_queue_task_done()). In a bounded FL_FIFO queue,
- * the call waits for puts and gets in progress.
+ * Closes `q`, drops its items on the calling thread, and returns how many. Waiting gets return
+ * -EPIPE. Each dropped item counts as done (fl_queue_task_done()). In a bounded FL_FIFO queue, the
+ * call waits for puts and gets in progress.
  */
 FL_API size_t fl_queue_close_now(fl_queue *q);
 
 /*
- * Counts one item of `q` as done. A consumer calls it after its work with an item. Panics if it is
- * called more often than items were put.
+ * Counts one item of `q` as done, after a consumer's work with it. Called more often than items
+ * were put, fl_queue_task_done() panics, and fl_queue_try_task_done() returns -EINVAL, otherwise 0.
  */
 FL_API void fl_queue_task_done(fl_queue *q);
-
-/* Does the same as fl_queue_task_done(), but returns -EINVAL where that panics. */
 FL_API FL_MUST_CHECK int fl_queue_try_task_done(fl_queue *q);
 
 /*

@@ -115,7 +115,7 @@ FL_API FL_MUST_CHECK int fl_shm_queue_get_until(fl_shm_queue *q, void *item, fl_
 
 /*
  * Does the same as fl_shm_queue_put() for `n` items in order, and stores in `*count` how many it
- * has put, also after an error. Items of other producers may come between them.
+ * has put. Items of other producers may come between.
  */
 FL_API FL_MUST_CHECK int fl_shm_queue_put_many_until(fl_shm_queue *q, const void *items, size_t n, size_t *count,
                                                      fl_time deadline, fl_cancel_token *cancel);
@@ -161,7 +161,7 @@ FL_INLINE FL_MUST_CHECK int fl_shm_queue_get_frame(fl_shm_queue *_q, void *_buff
 }
 
 /*
- * Closes the queue: later puts and puts that wait fail with -EPIPE, but the contents can still be
+ * Closes the queue: later puts and those that wait return -EPIPE, but the contents can still be
  * got. The call waits for operations in progress. Returns 0, -EBADMSG, or -ETIMEDOUT if a stopped
  * process has blocked the call for ten seconds.
  */
@@ -169,8 +169,7 @@ FL_API FL_MUST_CHECK int fl_shm_queue_close(fl_shm_queue *q);
 
 /*
  * Does the same as fl_shm_queue_close(), and drops the contents, so that all gets fail, too. Each
- * dropped item counts as done. The call stores in `*dropped`, which may be NULL, how many items it
- * dropped.
+ * dropped item counts as done. Their number is stored in `*dropped`, which may be NULL.
  */
 FL_API FL_MUST_CHECK int fl_shm_queue_close_now(fl_shm_queue *q, size_t *dropped);
 
@@ -192,7 +191,7 @@ FL_INLINE FL_MUST_CHECK int fl_shm_queue_join(fl_shm_queue *_q)
 	return fl_shm_queue_join_until(_q, FL_FOREVER, NULL);
 }
 
-/* Returns how many items or frames are in the queue. The number may be out of date. */
+/* Returns how many items or frames are in the queue. The result may be out of date. */
 FL_API size_t fl_shm_queue_length(const fl_shm_queue *q);
 
 /* Returns how many items the queue can hold, or the bytes of the ring of a queue of frames. */

@@ -179,8 +179,8 @@ FL_INLINE FL_MUST_CHECK ssize_t fl_stream_read_line(fl_stream *_s, char *_line, 
 }
 
 /*
- * Returns how many bytes a read that returned -ENOMEM has left in the caller's buffer, because
- * there was no memory to keep them in the stream; otherwise 0.
+ * Returns how many bytes a read that returned -ENOMEM has left in the caller's buffer, because the
+ * stream could not keep them; otherwise 0.
  */
 FL_API size_t fl_stream_got(const fl_stream *s);
 
@@ -204,8 +204,8 @@ FL_INLINE FL_MUST_CHECK int fl_stream_write(fl_stream *_s, const void *_data, si
 }
 
 /*
- * Does the same as fl_stream_write(), but does not wait. It writes the bytes for which the system
- * has space, and returns their number, or -EAGAIN if there is no space.
+ * Does the same as fl_stream_write(), but without waiting. It writes the bytes for which the system
+ * has space, and returns their number, or -EAGAIN if there is none.
  */
 FL_API FL_MUST_CHECK ssize_t fl_stream_try_write(fl_stream *s, const void *data, size_t size);
 
@@ -218,8 +218,8 @@ FL_INLINE FL_MUST_CHECK int fl_stream_writev(fl_stream *_s, const struct iovec *
 }
 
 /*
- * Writes 1 or more bytes, and sends duplicates of `n` descriptors with the first byte, over a Unix
- * socket. Blocks the calling fiber while the system has no space. Returns 0, -ETOOMANYREFS, or:
+ * Writes 1 or more bytes as fl_stream_write() does, and sends duplicates of `n` descriptors with
+ * the first byte, over a Unix socket. Returns 0, -ETOOMANYREFS, or:
  *   -EINVAL   `size` is 0, `n` is above FL_STREAM_FDS_MAX, or a descriptor is of a kind that cannot
  *             be sent
  *   -EBADF    one of the descriptors is not open
@@ -265,7 +265,7 @@ FL_INLINE FL_MUST_CHECK ssize_t fl_stream_receive_fds(fl_stream *_s, void *_buff
 
 /*
  * Returns how many bytes the last write has passed to the system, even if it has failed or is still
- * going on. A call that was refused, for example with -EBUSY or -EINVAL, does not count as a write.
+ * going on. A refused call (-EBUSY, -EINVAL) does not count as a write.
  */
 FL_API size_t fl_stream_written(const fl_stream *s);
 
@@ -282,7 +282,7 @@ FL_API FL_MUST_CHECK int fl_stream_close_write(fl_stream *s);
 
 /*
  * Returns the descriptor, which the stream still owns, or -1 if fl_stream_close_write() has closed
- * a pipe. Afterwards fl_stream_free() closes it at once.
+ * a pipe. Afterwards fl_stream_free() closes at once.
  */
 FL_API int fl_stream_fd(fl_stream *s);
 

@@ -61,11 +61,9 @@ FL_API FL_MUST_CHECK int fl_thread_start(fl_thread **t, fl_thread_function *func
  *     if (rc == 0)
  *             rc = result;
  *
- * Returns 0, or:
- *   -EAGAIN     only fl_thread_try_join(): the thread is alive
- *   -ECANCELED  the wait was cancelled, and the thread can be joined again
- *   -ETIMEDOUT  the deadline passed, and the thread can be joined again
- *   -EDEADLK    the caller is the thread itself
+ * Returns 0, -ETIMEDOUT, -ECANCELED, or:
+ *   -EAGAIN   only fl_thread_try_join(): the thread is alive
+ *   -EDEADLK  the caller is the thread itself
  *
  * Whatever the deadline, all three also wait for the thread's destructors of pthread_key_create().
  */
