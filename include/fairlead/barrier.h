@@ -89,10 +89,9 @@ FL_API void fl_barrier_destroy(fl_barrier *b);
 /*
  * Waits until all parties have arrived and the action has returned. Both functions block the
  * calling context, and panic if `b` has no parties. Returns:
- *   0 to parties - 1  the place of the caller in the order of arrival
- *   -EPIPE            `b` is broken, or was broken or reset during the wait
- *   -ECANCELED        the wait was cancelled, and `b` is now broken
- *   -ETIMEDOUT        the deadline passed, and `b` is now broken
+ *   0 to parties - 1        the place of the caller in the order of arrival
+ *   -EPIPE                  `b` is broken, or was broken or reset during the wait
+ *   -ECANCELED, -ETIMEDOUT  the caller gave up, and `b` is now broken
  */
 FL_API FL_MUST_CHECK int fl_barrier_wait_until(fl_barrier *b, fl_time deadline, fl_cancel_token *cancel);
 FL_INLINE FL_MUST_CHECK int fl_barrier_wait(fl_barrier *_b)

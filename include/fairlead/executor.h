@@ -92,9 +92,8 @@ typedef struct fl_executor_config {
 	/* A worker process is replaced after this many tasks; 0 means never. */
 	int max_tasks;
 	/*
-	 * The most resident memory of a worker process in bytes; 0 means any amount. A worker with
-	 * more is replaced after its task, and killed during a task at twice as much (-ENOMEM). See
-	 * "Memory of a worker" in fairlead/process_executor.h.
+	 * The most resident memory of a worker process in bytes; 0 means any amount. See "Memory of
+	 * a worker" in fairlead/process_executor.h.
 	 */
 	size_t memory_max;
 	/*

@@ -45,13 +45,12 @@ FL_INLINE FL_MUST_CHECK int fl_fd_wait(int _fd, unsigned _events)
 
 /*
  * Reads the bytes that are available: at least 1, and at most `size`. Blocks the calling context
- * while there are none. Returns:
- *   > 0                     the number of bytes
- *   0                       the end
- *   -ETIMEDOUT, -ECANCELED  the deadline passed, or the wait was cancelled
- *   -EINVAL                 `size` is 0 or above PTRDIFF_MAX
- *   -EBADF                  `fd` is not open for reading
- *   other                   an error of read()
+ * while there are none. Returns -ETIMEDOUT, -ECANCELED, or:
+ *   > 0      the number of bytes
+ *   0        the end
+ *   -EINVAL  `size` is 0 or above PTRDIFF_MAX
+ *   -EBADF   `fd` is not open for reading
+ *   other    an error of read()
  */
 FL_API FL_MUST_CHECK ssize_t fl_fd_read_some_until(int fd, void *buffer, size_t size, fl_time deadline,
                                                    fl_cancel_token *cancel);
@@ -62,14 +61,13 @@ FL_INLINE FL_MUST_CHECK ssize_t fl_fd_read_some(int _fd, void *_buffer, size_t _
 
 /*
  * Writes the bytes for which there is space: at least 1, and at most `size`. Blocks the calling
- * context while there is no space. Returns:
- *   > 0                     the number of bytes
- *   0                       `size` is 0
- *   -ETIMEDOUT, -ECANCELED  the deadline passed, or the wait was cancelled
- *   -EPIPE                  the other end is closed
- *   -EINVAL                 `size` is above PTRDIFF_MAX
- *   -EBADF                  `fd` is not open for writing
- *   other                   an error of write()
+ * context while there is no space. Returns -ETIMEDOUT, -ECANCELED, or:
+ *   > 0      the number of bytes
+ *   0        `size` is 0
+ *   -EPIPE   the other end is closed
+ *   -EINVAL  `size` is above PTRDIFF_MAX
+ *   -EBADF   `fd` is not open for writing
+ *   other    an error of write()
  */
 FL_API FL_MUST_CHECK ssize_t fl_fd_write_some_until(int fd, const void *data, size_t size, fl_time deadline,
                                                     fl_cancel_token *cancel);

@@ -46,7 +46,7 @@ FL_BEGIN_DECLS
  *            fl_thread_executor_create() would refuse
  *   other    an error of fl_loop_create()
  *
- * A join of the executor also cancels the fibers that tasks have left behind, and waits for them.
+ * A join of the executor also cancels the fibers that tasks have left, and waits for them.
  */
 FL_API FL_MUST_CHECK int fl_loop_executor_create(fl_executor **e, const fl_executor_config *config);
 

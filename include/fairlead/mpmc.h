@@ -20,8 +20,7 @@ FL_BEGIN_DECLS
  *     jobs_close(q);
  *
  * Use fl_queue instead if producers or consumers wait, or if the number of items has no bound. With
- * one producer and one consumer, fl_spsc is faster. The functions fl_mpmc_... below work on items
- * of any size; FL_MPMC_OF makes type-checked ones.
+ * one producer and one consumer, fl_spsc is faster.
  *
  * Progress: the ring is lock-free. However, while a producer is stopped in the middle of a put,
  * gets of its item and of later items return -EBUSY.
@@ -35,8 +34,7 @@ FL_BEGIN_DECLS
 typedef struct fl_mpmc fl_mpmc;
 
 /*
- * Creates a ring of `capacity` items of `item_size` bytes, and stores it in `*q`. Returns 0,
- * -ENOMEM, or:
+ * Creates a ring of `capacity` items of `item_size` bytes. Returns 0, -ENOMEM, or:
  *   -EINVAL     `item_size` or `capacity` is 0
  *   -EOVERFLOW  the ring would need more than PTRDIFF_MAX bytes
  */
@@ -75,11 +73,8 @@ FL_API FL_MUST_CHECK int fl_mpmc_try_get(fl_mpmc *q, void *item);
 FL_API FL_MUST_CHECK int fl_mpmc_try_put_many(fl_mpmc *q, const void *items, size_t n, size_t *count);
 
 /*
- * Gets up to `n` successive items, and stores in `*count` how many. Returns:
- *   0        there was at least one item, or `n` is 0
- *   -EAGAIN  `q` is empty
- *   -EBUSY   a put in progress still writes the oldest item
- *   -EPIPE   `q` is closed and drained
+ * Gets up to `n` successive items, and stores in `*count` how many. Returns 0 if there was at least
+ * one item, or `n` is 0; otherwise -EAGAIN, -EBUSY or -EPIPE, as fl_mpmc_try_get() does.
  */
 FL_API FL_MUST_CHECK int fl_mpmc_try_get_many(fl_mpmc *q, void *items, size_t n, size_t *count);
 

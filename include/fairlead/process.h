@@ -99,8 +99,8 @@ FL_BEGIN_DECLS
  *
  * A process shares the caller's process group, so it may read the terminal, and Ctrl-C reaches it.
  * A process that leads a `group` of its own is in the background: SIGTTIN stops it if it reads the
- * terminal, and Ctrl-C does not reach it, so take SIGINT yourself (fairlead/signals.h), and stop
- * the process. A wait for a process that a signal has stopped goes on.
+ * terminal, and Ctrl-C does not reach it ("The terminal and Ctrl-C" in
+ * docs/guide/other-programs.md). A wait for a process that a signal has stopped goes on.
  *
  * Children
  *

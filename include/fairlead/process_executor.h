@@ -16,8 +16,7 @@ FL_BEGIN_DECLS
  *     if (rc == 0)
  *             rc = count_primes_map(pool, parts, 64, counts, NULL);
  *
- * Everything in fairlead/executor.h applies to a process executor. docs/guide/processes.md is an
- * introduction.
+ * Everything in fairlead/executor.h applies to a process executor (docs/guide/processes.md).
  *
  * Memory
  *
@@ -50,15 +49,15 @@ FL_BEGIN_DECLS
  * `memory_max` in the config limits the heap and the stacks of a worker that are resident (RssAnon
  * in /proc/PID/status), but not files, regions and other shared memory. A worker that has more
  * after a task is replaced soon. A task of 10 ms or more whose worker has more than twice the limit
- * is ended: only this task fails, with -ENOMEM, and is not tried again. A worker that has more
- * before its first task counts as a failed start or, after an initializer, as a failure of the
- * initializer. In a map each chunk has one element.
+ * is killed: only this task fails, with -ENOMEM, and is not tried again. More before the first task
+ * is a failed start or, after an initializer, a failure of the initializer. In a map each chunk has
+ * one element.
  *
  * Signals
  *
  * Ctrl-C and SIGTERM do not end a worker, so that its parent decides ("Signals" in
- * docs/in-your-process.md). A program that a task executes has the default actions. Workers and
- * such programs ignore what this process ignores.
+ * docs/in-your-process.md), but a program that a task executes has the default actions. Both ignore
+ * what this process ignores.
  *
  * Death of a worker
  *
@@ -68,10 +67,9 @@ FL_BEGIN_DECLS
  *
  * Deadlines
  *
- * A task that still runs `grace_period` after its deadline is killed with its worker, and fails
- * with -ETIMEDOUT; or with -EPERM, if this process may not kill the worker. A worker that is
- * stopped (SIGSTOP) keeps its task, and a join waits for it, until the worker is continued or
- * killed.
+ * If this process may not kill a worker whose task has overrun its `grace_period`, the task fails
+ * with -EPERM. A worker that is stopped (SIGSTOP) keeps its task, and a join waits for it, until
+ * the worker is continued or killed.
  *
  * Failed starts
  *

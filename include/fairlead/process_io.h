@@ -19,12 +19,7 @@ FL_BEGIN_DECLS
  *     if (rc == 0 && status.code == 0)
  *             fwrite(io.out, 1, io.out_size, stdout);
  *
- * To read an output while it comes, read the pipes of fl_process_pipe() by fl_fd_read_some(), or
- * make a stream of a pipe:
- *
- *     rc = fl_stream_from_fd(&s, fl_process_pipe(p, 1)); // after an error `p` still owns the pipe
- *     if (rc == 0)
- *             (void)fl_process_take_pipe(p, 1);          // now the stream owns it
+ * To read an output while it comes, see "Lines as they come" in docs/guide/other-programs.md.
  *
  * An all-zero fl_process_io means no input, and outputs of at most FL_PROCESS_OUTPUT_MAX bytes
  * each. One context uses the struct at a time. After an error, the next call with the same struct

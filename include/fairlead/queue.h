@@ -22,9 +22,8 @@ FL_BEGIN_DECLS
  *     rc = job_queue_get(q, &job);            // blocks while empty; -EPIPE: closed and drained
  *     job_queue_close(q);                     // the last producer: no more puts
  *
- * All items of a queue have the same size and are copied in and out. The functions fl_queue_...
- * below work on items of any size; FL_QUEUE_OF makes type-checked ones for one type of item. Memory
- * order: a get sees what its item's producer wrote before the put.
+ * All items of a queue have the same size and are copied in and out. Memory order: a get sees what
+ * its item's producer wrote before the put.
  *
  * In a bounded FL_FIFO queue, even a try form may wait for a put or get in progress, as for a lock;
  * a ring (fairlead/mpmc.h, fairlead/spsc.h) does not.

@@ -55,11 +55,10 @@ FL_INLINE FL_MUST_CHECK int fl_shm_barrier_init(fl_shm_barrier *_b, uint32_t _pa
 /*
  * Arrives at the barrier, and waits until all parties have arrived. Both functions block the
  * calling context. Returns:
- *   0 to parties - 1  the place of the caller in the order of arrival
- *   -EPIPE            the barrier is broken, or was broken or reset during the wait
- *   -ETIMEDOUT        the deadline passed, and the barrier is now broken
- *   -ECANCELED        the wait was cancelled, and the barrier is now broken
- *   -EBADMSG          the memory is damaged, or not a barrier
+ *   0 to parties - 1        the place of the caller in the order of arrival
+ *   -EPIPE                  the barrier is broken, or was broken or reset during the wait
+ *   -ECANCELED, -ETIMEDOUT  the caller gave up, and the barrier is now broken
+ *   -EBADMSG                the memory is damaged, or not a barrier
  */
 FL_API FL_MUST_CHECK int fl_shm_barrier_wait_until(fl_shm_barrier *b, fl_time deadline, fl_cancel_token *cancel);
 FL_INLINE FL_MUST_CHECK int fl_shm_barrier_wait(fl_shm_barrier *_b)

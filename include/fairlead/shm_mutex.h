@@ -15,7 +15,7 @@ FL_BEGIN_DECLS
  * A mutex in shared memory. If its owner dies, the next owner is told, repairs the guarded data,
  * and recovers the mutex.
  *
- *     int rc = fl_shm_mutex_lock(&shared->lock);
+ *     FL_SHM_LOCKED(rc, &shared->lock); // until the end of the block
  *     if (rc == -EOWNERDEAD) { // locked, but the previous owner has died
  *             repair(shared);
  *             fl_shm_mutex_recover(&shared->lock);
@@ -23,7 +23,6 @@ FL_BEGIN_DECLS
  *             return rc; // not locked
  *     }
  *     shared->balance += amount;
- *     fl_shm_mutex_unlock(&shared->lock);
  *
  * A mutex is 48 bytes, and all-zero memory is an unlocked mutex that is not recursive. Its owner is
  * a context (a thread or a fiber), which must unlock it, on the same thread. It is not fair:
@@ -117,18 +116,9 @@ FL_API bool fl_shm_mutex_is_locked(const fl_shm_mutex *m);
 FL_API uint32_t fl_shm_mutex_depth(const fl_shm_mutex *m);
 
 /*
- * FL_SHM_LOCKED(rc, &m) locks `m`, and declares `int rc`, the result of fl_shm_mutex_lock(). The
- * end of the block unlocks `m`, if it is locked.
- *
- *     FL_SHM_LOCKED(rc, &shared->lock);
- *     if (rc == -EOWNERDEAD) {
- *             repair(shared);
- *             fl_shm_mutex_recover(&shared->lock);
- *     } else if (rc != 0) {
- *             return rc;
- *     }
- *
- * If a block ignores -EOWNERDEAD, the mutex is lost after it.
+ * FL_SHM_LOCKED(rc, &m) is a declaration that locks `m`, and declares `int rc`, the result of
+ * fl_shm_mutex_lock(). The end of the block unlocks `m`, if it is locked. If the block ignores
+ * -EOWNERDEAD, the mutex is then lost.
  */
 #define FL_SHM_LOCKED(rc, m)                                                                                           \
 	__attribute__((__cleanup__(fl__shm_locked_end), __unused__)) struct fl__shm_locked fl__locked_##rc =           \

@@ -56,13 +56,12 @@ typedef struct fl_shm_queue_config {
 
 /*
  * Makes a queue in `region`, and a handle of the queue, which must be freed before the region's.
- * `config` is required. The call waits as fl_shm_block_alloc() does. Returns 0, or:
+ * `config` is required. The call waits for the region's allocator, for ten seconds at most
+ * (-ETIMEDOUT). Returns 0, -ETIMEDOUT, -EBADMSG, or:
  *   -EINVAL     the config has neither items nor frames, or both
  *   -EOVERFLOW  the config has too many items or bytes
  *   -ENOMEM     no memory, in the process or in the region
  *   -EROFS      the region is read-only in this process
- *   -EBADMSG    the region is damaged
- *   -ETIMEDOUT  the region's allocator was not available for ten seconds
  */
 FL_API FL_MUST_CHECK int fl_shm_queue_create(fl_shm_queue **q, fl_shm *region, const fl_shm_queue_config *config);
 

@@ -42,19 +42,14 @@ FL__ASSERT_SIZE(fl_shm_value, 48);
 FL_API uint32_t fl_shm_value_get(const fl_shm_value *v, void *value, size_t size);
 
 /*
- * Sets the value. Waits for other sets of the value, for ten seconds at most. Returns 0, or:
+ * Sets the value, after a wait for other sets of it, of ten seconds at most. fl_shm_value_set_if()
+ * sets it only if it has not changed since the get that returned `changes`. Returns 0, -EBADMSG,
+ * or:
+ *   -ESTALE     only fl_shm_value_set_if(): the value has changed
  *   -ETIMEDOUT  another set has lasted ten seconds: its process is stopped (SIGSTOP), or the memory
  *               is damaged
- *   -EBADMSG    the memory is damaged
  */
 FL_API FL_MUST_CHECK int fl_shm_value_set(fl_shm_value *v, const void *value, size_t size);
-
-/*
- * Sets the value, unless it has changed since the get that returned `changes`. Waits as
- * fl_shm_value_set() does. Returns 0, or:
- *   -ESTALE               the value has changed
- *   -ETIMEDOUT, -EBADMSG  as in fl_shm_value_set()
- */
 FL_API FL_MUST_CHECK int fl_shm_value_set_if(fl_shm_value *v, uint32_t changes, const void *value, size_t size);
 
 #define FL_SHM_VALUE_OF(type, name)                                                                                    \
@@ -97,14 +92,8 @@ FL_API FL_MUST_CHECK int fl_shm_value_set_if(fl_shm_value *v, uint32_t changes, 
  *     rc = accounts_attach(&a, region, offset);   // the other processes
  *
  *     FL_SHM_LOCKED(locked, accounts_mutex(&a));
- *     if (locked == -EOWNERDEAD) { // locked, but the previous owner has died
- *             repair(&a);
- *             fl_shm_mutex_recover(accounts_mutex(&a));
- *     } else if (locked != 0) {
- *             return locked; // not locked
- *     }
- *     accounts_at(&a, from)->balance -= amount;
- *     accounts_at(&a, to)->balance += amount;
+ *     if (locked == 0) // -EOWNERDEAD: see fairlead/shm_mutex.h
+ *             accounts_at(&a, i)->balance += amount;
  *
  * The functions do not lock the mutex. Several threads may call them at the same time, except
  * create, attach and destroy.
@@ -117,12 +106,11 @@ typedef struct fl_shm_array {
 
 /*
  * Makes an array of `n` zeroed items of `item_size` bytes in `region`, and the handle `a`. Waits
- * for the region's allocator, for ten seconds at most. Returns 0, or:
- *   -EINVAL     `n` or `item_size` is 0
- *   -ENOMEM     the region has no free block that is large enough
- *   -EROFS      the region is read-only
- *   -EBADMSG    the region is damaged
- *   -ETIMEDOUT  the allocator was not available for ten seconds
+ * for the region's allocator, for ten seconds at most (-ETIMEDOUT). Returns 0, -ETIMEDOUT,
+ * -EBADMSG, or:
+ *   -EINVAL  `n` or `item_size` is 0
+ *   -ENOMEM  the region has no free block that is large enough
+ *   -EROFS   the region is read-only
  */
 FL_API FL_MUST_CHECK int fl_shm_array_create(fl_shm_array *a, fl_shm *region, size_t item_size, size_t n);
 
@@ -142,8 +130,8 @@ FL_API fl_shm_offset fl_shm_array_offset(const fl_shm_array *a);
 FL_API size_t fl_shm_array_length(const fl_shm_array *a);
 
 /*
- * Returns the address of the item `i`. `item_size` must be the array's. Panics if `i` is too large.
- * It orders no memory accesses.
+ * Returns the address of the item `i`, without ordering memory accesses. `item_size` must be the
+ * array's. Panics if `i` is too large.
  */
 FL_API void *fl_shm_array_at(const fl_shm_array *a, size_t i, size_t item_size);
 

@@ -49,26 +49,15 @@ FL_API FL_MUST_CHECK int fl_signals_create(fl_signals **s, const int *signals, s
 FL_API void fl_signals_free(fl_signals *s);
 
 /*
- * Waits for a signal and takes it. Blocks the calling context.
- *
- * Returns:
- *   > 0         the number of the signal
- *   -ETIMEDOUT  the deadline passed
- *   -ECANCELED  the wait was cancelled
+ * Waits for a signal, takes it, and returns its number, or -ETIMEDOUT or -ECANCELED.
+ * fl_signals_wait() and fl_signals_wait_until() block the calling context. fl_signals_try_wait()
+ * returns -EAGAIN if no signal is pending.
  */
 FL_API FL_MUST_CHECK int fl_signals_wait_until(fl_signals *s, fl_time deadline, fl_cancel_token *cancel);
 FL_INLINE FL_MUST_CHECK int fl_signals_wait(fl_signals *_s)
 {
 	return fl_signals_wait_until(_s, FL_FOREVER, NULL);
 }
-
-/*
- * Takes a pending signal.
- *
- * Returns:
- *   > 0      the number of the signal
- *   -EAGAIN  no signal is pending
- */
 FL_API FL_MUST_CHECK int fl_signals_try_wait(fl_signals *s);
 
 /* Returns the handle's descriptor for poll(), which is readable while a signal is pending. */

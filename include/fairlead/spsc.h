@@ -20,8 +20,7 @@ FL_BEGIN_DECLS
  * perhaps the same thread. Another thread may take over a side, if its first call happens after the
  * last call of the thread before.
  *
- * Use fl_queue instead if either side waits, and fl_mpmc with several producers or consumers. The
- * functions fl_spsc_... below work on items of any size; FL_SPSC_OF makes type-checked ones.
+ * Use fl_queue instead if either side waits, and fl_mpmc with several producers or consumers.
  *
  * Progress: every call is wait-free.
  *
@@ -33,8 +32,7 @@ FL_BEGIN_DECLS
 typedef struct fl_spsc fl_spsc;
 
 /*
- * Creates a ring of `capacity` items of `item_size` bytes, and stores it in `*q`. Returns 0,
- * -ENOMEM, or:
+ * Creates a ring of `capacity` items of `item_size` bytes. Returns 0, -ENOMEM, or:
  *   -EINVAL     `item_size` or `capacity` is 0
  *   -EOVERFLOW  the ring would need more than PTRDIFF_MAX bytes
  */
@@ -53,8 +51,8 @@ FL_API void fl_spsc_free(fl_spsc *q);
 FL_API FL_MUST_CHECK int fl_spsc_try_put(fl_spsc *q, const void *item);
 
 /*
- * Gets the oldest item of `q`, and copies it to `*item`. Only the consumer may call it. Returns 0,
- * or:
+ * Gets the oldest item of `q`, and copies it to `*item`, which an error leaves unchanged. Only the
+ * consumer may call it. Returns 0, or -EAGAIN if `q` is empty.
  *   -EAGAIN  `q` is empty; `*item` is unchanged
  */
 FL_API FL_MUST_CHECK int fl_spsc_try_get(fl_spsc *q, void *item);
@@ -68,9 +66,8 @@ FL_API FL_MUST_CHECK int fl_spsc_try_put_many(fl_spsc *q, const void *items, siz
 
 /*
  * Gets up to `n` items, and stores in `*count` how many. Their space becomes free all at once. Only
- * the consumer may call it. Returns:
- *   0        there was at least one item, or `n` is 0
- *   -EAGAIN  `q` is empty
+ * the consumer may call it. Returns 0 if there was at least one item, or `n` is 0, and otherwise
+ * -EAGAIN.
  */
 FL_API FL_MUST_CHECK int fl_spsc_try_get_many(fl_spsc *q, void *items, size_t n, size_t *count);
 

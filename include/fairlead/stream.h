@@ -187,10 +187,6 @@ FL_API size_t fl_stream_got(const fl_stream *s);
 /*
  * Writes all `size` bytes. Blocks the calling fiber while the system has no space for them.
  *
- *     int rc = fl_stream_write(s, "hello\n", 6);
- *     if (rc != 0)
- *             return rc;
- *
  * Returns 0, or:
  *   -EPIPE  fl_stream_close_write() was called before, or the peer no longer reads
  *   -ETIMEDOUT, -ECANCELED, -ENOMEM, other

@@ -74,10 +74,7 @@ FL_API FL_MUST_CHECK int fl_timer_start(fl_timer *t, fl_time deadline, fl_timer_
 FL_API FL_MUST_CHECK int fl_timer_start_every(fl_timer *t, fl_time first, fl_duration period,
                                               fl_timer_callback *function, void *arg);
 
-/*
- * Returns how many calls of a periodic timer were left out since its start, because the thread was
- * busy.
- */
+/* Returns how many calls of a periodic timer were left out since its start. */
 FL_API uint64_t fl_timer_missed(const fl_timer *t);
 
 /*
@@ -94,12 +91,9 @@ FL_API FL_MUST_CHECK int fl_timer_cancel(fl_timer *t);
 
 /*
  * Waits until `t` is neither pending nor running. Blocks the calling context, except
- * fl_timer_try_join(). `t` must not move meanwhile. Returns:
- *   0           `t` is neither pending nor running
- *   -EAGAIN     only fl_timer_try_join(): `t` is pending or running
- *   -ECANCELED  the wait was cancelled
- *   -ETIMEDOUT  the deadline of fl_timer_join_until() passed
- *   -EDEADLK    the caller is a timer's function, and would have to wait
+ * fl_timer_try_join(). `t` must not move meanwhile. Returns 0, -ECANCELED, -ETIMEDOUT, or:
+ *   -EAGAIN   only fl_timer_try_join(): `t` is pending or running
+ *   -EDEADLK  the caller is a timer's function, and would have to wait
  */
 FL_API FL_MUST_CHECK int fl_timer_join_until(fl_timer *t, fl_time deadline, fl_cancel_token *cancel);
 FL_INLINE FL_MUST_CHECK int fl_timer_join(fl_timer *_t)
@@ -109,9 +103,8 @@ FL_INLINE FL_MUST_CHECK int fl_timer_join(fl_timer *_t)
 FL_API FL_MUST_CHECK int fl_timer_try_join(fl_timer *t);
 
 /*
- * Ends the life of `t`, which must be neither pending nor running in another context: call
- * fl_timer_cancel() and then fl_timer_join() before. While debugging is on, a destroy of a timer in
- * use panics.
+ * Ends the life of `t`, which must be neither pending nor running in another context
+ * (fairlead/defs.h, "Destroy"): call fl_timer_cancel() and then fl_timer_join() before.
  */
 FL_API void fl_timer_destroy(fl_timer *t);
 
