@@ -83,7 +83,7 @@ FL_INLINE FL_MUST_CHECK int fl_barrier_init(fl_barrier *_b, uint32_t _parties)
 	return fl_barrier_init_with_action(_b, _parties, NULL, NULL);
 }
 
-/* Ends the life of `b`. No action may run. */
+/* Ends the life of `b` (fairlead/defs.h, "Destroy"). No action may run. */
 FL_API void fl_barrier_destroy(fl_barrier *b);
 
 /*

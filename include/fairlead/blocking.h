@@ -8,7 +8,7 @@ FL_BEGIN_DECLS
 
 /*
  * A blocking section is a part of a task that blocks where the library cannot see it, for example
- * in read(2). Meanwhile another worker may run tasks in place of the blocked one.
+ * in read(2). Meanwhile another worker may run tasks.
  *
  *     {
  *             FL_BLOCKING();                          // until the end of the block
@@ -27,15 +27,14 @@ FL_BEGIN_DECLS
  * - a loop that the task runs, while the loop is idle.
  *
  * However, a wait for a task of the worker's own executor is not a section: if that task is
- * pending, the worker runs it itself. So tasks that wait for each other's futures do not deadlock,
- * however few workers there are.
+ * pending, the worker runs it itself, so such tasks do not deadlock, however few workers there are.
  *
  * Waits for locks, conditions, items of queues, and similar objects are not sections, unless the
  * executor's config has `workers_max` (fairlead/executor.h).
  *
  * FL_BLOCKING() has an effect only in a task of a thread executor. In a fiber, use
- * fl_blocking_call() (fairlead/loop.h). In a loop executor, the waits above let another task start,
- * too (fairlead/loop_executor.h).
+ * fl_blocking_call() (fairlead/loop.h). In a loop executor, the waits above also let another task
+ * start (fairlead/loop_executor.h).
  */
 
 /* Begins a blocking section, which the same task must end. */

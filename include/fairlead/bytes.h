@@ -80,8 +80,8 @@ FL_INLINE fl_bytes fl_bytes_of_text(const char *_text)
 #define FL_BYTES_COUNT(T, b) ((b).size / sizeof(T))
 
 /*
- * FL_BYTES_EACH(T, v, b) begins a loop in which `T *v` points to each element of type `T` in `b` in
- * turn. It may evaluate `b` twice.
+ * FL_BYTES_EACH(T, v, b) begins a loop in which `T *v` points to each element in turn. It may
+ * evaluate `b` twice.
  *
  *     FL_BYTES_EACH (struct page, page, found)
  *             puts(page->title);
@@ -109,8 +109,8 @@ FL_API FL_MUST_CHECK int fl_bytes_alloc(fl_bytes *b, size_t n, size_t each);
 FL_API FL_MUST_CHECK int fl_bytes_resize(fl_bytes *b, size_t size);
 
 /*
- * Appends a copy of `size` bytes, which may lie in `*b` itself, and grows as fl_bytes_resize()
- * does. Returns 0, -ENOMEM, or:
+ * Appends a copy of `size` bytes, which may lie in `*b` itself. Grows as fl_bytes_resize() does.
+ * Returns 0, -ENOMEM, or:
  *   -E2BIG  the size would be above FL_TASK_SIZE_MAX
  */
 FL_API FL_MUST_CHECK int fl_bytes_append(fl_bytes *b, const void *data, size_t size);

@@ -8,14 +8,14 @@
 FL_BEGIN_DECLS
 
 /*
- * A cancel token asks waits and tasks to end before they have what they wait for.
+ * A cancel token asks waits and tasks to end early.
  *
  *     FL_SCOPED(fl_cancel_token) stop = FL_CANCEL_TOKEN_INIT;
  *     fl_cancel_token_init(&stop, NULL, fl_after(FL_S(5)));
  *     rc = fl_queue_get_until(q, &item, FL_FOREVER, &stop);   // -ECANCELED after 5 s or a cancel
  *
- * Tokens form a tree. A cancel reaches a token and all its descendants, and stays forever: from
- * then on, every wait under one of them that would block returns -ECANCELED.
+ * Tokens form a tree. A cancel reaches a token and all its descendants, forever: every wait under
+ * one of them that would block returns -ECANCELED.
  *
  * Every context (a thread or a fiber) has a cancel scope, which is one token, or none. Its waits
  * observe this scope, unless they are given a token.
@@ -52,8 +52,8 @@ FL_API void fl_cancel_token_init(fl_cancel_token *c, fl_cancel_token *parent, fl
 FL_API void fl_cancel_token_destroy(fl_cancel_token *c);
 
 /*
- * Cancels `c` and all its descendants: wakes all waits under them, and then runs their callbacks on
- * the calling thread. Later calls do nothing.
+ * Cancels `c` and all its descendants: wakes all waits under them, and then runs their callbacks.
+ * Later calls do nothing.
  *
  *     fl_cancel_token_request(&stop);         // by any thread
  *     rc = fl_thread_join(t, NULL);           // its waits under `stop` have returned -ECANCELED
@@ -104,8 +104,8 @@ static inline void fl__scoped_fl_cancel_token(fl_cancel_token *_c)
 }
 
 /*
- * A callback runs when its cancel token is cancelled. Use it to end a wait that is not one of this
- * library. Registering one allocates no memory.
+ * A callback runs when its cancel token is cancelled. Use it to end a wait outside of this library.
+ * Registering one allocates no memory.
  *
  *     fl_cancel_callback cb;
  *     (void)fl_cancel_token_on_request(stop, &cb, interrupt, connection);
@@ -177,8 +177,8 @@ static inline void fl__scoped_fl_cancel_callback(fl_cancel_callback *_cb)
  *     rc = fl_timeout_end(&t, rc);
  *
  * Between begin and end, the calling context's cancel scope is a token with the deadline, a child
- * of the outer scope. After the deadline, waits return -ECANCELED, as for any other cancel, and
- * fl_timeout_end() turns this result into -ETIMEDOUT, unless the outer scope was cancelled.
+ * of the outer scope. After the deadline, waits return -ECANCELED, and fl_timeout_end() turns this
+ * into -ETIMEDOUT, unless the outer scope was cancelled.
  *
  * Timeouts nest. A timeout must not move between begin and end, and can be begun again afterwards.
  * All-zero memory is a timeout that has not begun.
@@ -198,9 +198,9 @@ typedef struct fl_timeout {
 FL_API void fl_timeout_begin(fl_timeout *t, fl_time deadline);
 
 /*
- * Ends a timeout, and restores the outer cancel scope. Pass the result of the code as `rc`. Returns
- * -ETIMEDOUT if `rc` is -ECANCELED, the deadline has passed, and the outer scope was not cancelled;
- * otherwise `rc`. If `t` has not begun, the call only returns `rc`.
+ * Ends a timeout, and restores the outer cancel scope. Returns -ETIMEDOUT if `rc`, the result of
+ * the code, is -ECANCELED, the deadline has passed, and the outer scope was not cancelled;
+ * otherwise `rc`. If `t` has not begun, it only returns `rc`.
  *
  * No wait under the timeout's token, and no child of it, may be left. Panics if the context's scope
  * is not that of `t`.

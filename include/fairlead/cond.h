@@ -44,8 +44,8 @@ FL_INLINE void fl_cond_init(fl_cond *_c)
 }
 
 /*
- * Ends the life of `c`, for which no context may wait (fairlead/defs.h, "Destroy"). A context that
- * has been woken no longer counts as waiting.
+ * Ends the life of `c` (fairlead/defs.h, "Destroy"). A context that has been woken no longer counts
+ * as waiting.
  */
 FL_API void fl_cond_destroy(fl_cond *c);
 

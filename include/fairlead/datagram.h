@@ -28,15 +28,7 @@ FL_BEGIN_DECLS
  * The rules for streams hold here, too (fairlead/stream.h, "Loop and fibers"), but any number of
  * fibers may send and receive at the same time.
  *
- * Results
- *
- * In addition to its own list, each function that sends or receives may return:
- *   -EPIPE   the socket is closed
- *   -EINVAL  the caller may not make this call (see "Loop and fibers")
- *   -ETIMEDOUT, -ECANCELED, -ENOMEM, -EFAULT
- *            see "Codes" in fairlead/defs.h
- *
- * Except for -EPIPE, an error concerns one call only.
+ * Except for -EPIPE, an error of a send or a receive concerns that call only.
  */
 typedef struct fl_datagram fl_datagram;
 
@@ -136,7 +128,8 @@ FL_API FL_MUST_CHECK int fl_datagram_disconnect(fl_datagram *d);
 
 /*
  * Sends a datagram of `size` bytes to an address or, if `to` is NULL, to the connected peer. Blocks
- * the calling fiber while the system, or a Unix receiver, has no space. Returns 0, or:
+ * the calling fiber while the system, or a Unix receiver, has no space. Returns 0, -ETIMEDOUT,
+ * -ECANCELED, -EPIPE, -EFAULT, or:
  *   -ENOTCONN      no address is given, and the socket is not connected
  *   -EMSGSIZE      the datagram is larger than the protocol, the send buffer or the path allows
  *   -EAFNOSUPPORT, -EACCES, -ENOENT, -EPROTOTYPE
@@ -150,8 +143,6 @@ FL_API FL_MUST_CHECK int fl_datagram_disconnect(fl_datagram *d);
  *   -ENOMEM        out of memory; or the queue of the network interface is full, and the datagram
  *                  is lost
  *   -EINVAL        UDP: the port is 0, or the socket's own address cannot reach the peer
- *   -ETIMEDOUT, -ECANCELED, -EPIPE, -EFAULT
- *                  see "Results" in fairlead/datagram.h
  */
 FL_API FL_MUST_CHECK int fl_datagram_send_to_until(fl_datagram *d, const void *data, size_t size, const fl_address *to,
                                                    fl_time deadline, fl_cancel_token *cancel);
@@ -169,14 +160,13 @@ FL_INLINE FL_MUST_CHECK int fl_datagram_try_send_to(fl_datagram *_d, const void 
 
 /*
  * Receives a datagram into `buffer`, and stores its sender in `from`, which may be NULL. Blocks the
- * calling fiber while no datagram is available. Returns:
+ * calling fiber while no datagram is available. Returns -ETIMEDOUT, -ECANCELED, -EPIPE, -EINVAL,
+ * -ENOMEM, -EFAULT, or:
  *   >= 0       the size of the datagram
  *   -EMSGSIZE  the datagram is larger than `size`, and its rest is lost
  *   -ECONNREFUSED, -EHOSTUNREACH, -ENETUNREACH, or another error of the network
  *              an earlier datagram to the connected peer did not arrive (ICMP); or, with
  *              `peer_errors` of the config, an earlier datagram to the peer `from`
- *   -ETIMEDOUT, -ECANCELED, -EPIPE, -EINVAL, -ENOMEM, -EFAULT
- *              see "Results" in fairlead/datagram.h
  */
 FL_API FL_MUST_CHECK ssize_t fl_datagram_receive_until(fl_datagram *d, void *buffer, size_t size, fl_address *from,
                                                        fl_time deadline, fl_cancel_token *cancel);

@@ -48,15 +48,15 @@
  *                     forked child may call exec, end by _exit(), or use objects that it makes
  *                     itself (docs/in-your-process.md).
  *   pthread_cancel()  No function of the library is a cancellation point, and none may be cancelled
- *                     asynchronously. docs/in-your-process.md says what follows if a task or a
- *                     callback reaches a cancellation point.
+ *                     asynchronously. For tasks and callbacks that reach one see
+ *                     docs/in-your-process.md.
  *   errno             Locks and waits preserve it.
  *   Names             Names at file scope begin with fl_ or FL_. A function of yours that the
  *                     library calls is a handler if it is set for a thread or the process, and
  *                     otherwise a callback.
- *   Counts            A call that puts, gets or sends many items stores how many it has moved in
- *                     `*count`, also after an error. A call that reads or receives returns how many
- *                     bytes or messages it has got, and an error only if it has got none.
+ *   Counts            A call that moves many items stores how many it has moved in `*count`, also
+ *                     after an error. A call that reads or receives returns how many bytes or
+ *                     messages it has got, and an error only if it has got none.
  *   Types             A macro that takes a type, such as FL_TASK or FL_QUEUE_OF, takes a complete
  *                     type, spelled without commas and braces: `struct job`, not `struct { int a,
  *                     b; }`. The type must be trivially copyable in C++, and must not be an array
@@ -73,11 +73,12 @@
  *                     that fl_x_free() frees, may be NULL.
  *   Copies            Use an object only through the copy of the library that made it.
  *   Unload            Before a dlclose() of a shared object that contains the library, free, join
- *                     or stop all objects (docs/in-your-process.md says what else to do).
+ *                     or stop all objects, and see docs/in-your-process.md.
  *   Destroy           A destroy function ends the life of a lock, condition, semaphore, event,
- *                     latch, barrier or timer that no context uses. It frees nothing and cannot
- *                     fail. While debugging is on (fairlead/debug.h), it panics if a context holds
- *                     the object or waits for it; in shared memory it only logs a warning.
+ *                     latch, barrier or timer, which no context may hold or wait for. It frees
+ *                     nothing and cannot fail. While debugging is on (fairlead/debug.h), it panics
+ *                     if a context holds the object or waits for it; in shared memory it only logs
+ *                     a warning.
  *   Handles           A call that frees, joins or detaches a handle ends it, unless the call
  *                     returns an error. Ending a handle twice is a bug, which usually panics while
  *                     debugging is on (fairlead/debug.h).
@@ -115,8 +116,8 @@
  */
 
 /*
- * A function of the library. Only a shared libfairlead exports it. A shared object that contains a
- * static copy hides the copy.
+ * A function of the library. A shared libfairlead exports it; a shared object with a static copy
+ * hides it.
  */
 #ifdef FL__SHARED
 #define FL_API __attribute__((__visibility__("default")))
@@ -132,7 +133,7 @@
 #define FL__MADE_FN __attribute__((__unused__)) static inline
 
 /*
- * FL_IGNORE(call) makes a call and ignores its result without a warning of the compiler.
+ * FL_IGNORE(call) ignores the result of a call without a warning of the compiler.
  *
  *     FL_IGNORE(fl_future_cancel(f));
  */
@@ -145,7 +146,7 @@
 #endif
 #define FL_PRINTF(text, first) __attribute__((__format__(FL__PRINTF, text, first)))
 
-/* The fastest model for thread-local variables, which musl's dlopen() and the laboratory refuse. */
+/* The fastest thread-local variables, which musl's dlopen() and the laboratory refuse. */
 #if defined __GLIBC__ && !defined FL__LABORATORY
 #define FL__INITIAL_EXEC __attribute__((__tls_model__("initial-exec")))
 #else
@@ -207,8 +208,8 @@ inline T fl__cast_address(uintptr_t _n)
 #define FL__ASSERT_SIZE(type, size) FL__ASSERT(sizeof(type) == (size), #type " has another size")
 
 /*
- * If a macro cannot take a type, FL__NAMED() makes the compiler's errors begin with a sentence, and
- * so does FL__VALUE() where values of the type are passed.
+ * If a macro cannot take a type, FL__NAMED() or, for values, FL__VALUE() makes the compiler's
+ * errors begin with a sentence.
  */
 #define FL__NAMED(type)                                                                                                \
 	FL__ASSERT(sizeof(#type) > 1, "a type is missing here");                                                       \

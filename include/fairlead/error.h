@@ -34,10 +34,6 @@ FL_API const char *fl_error_text(int rc);
  * Prints `what` and the result `rc` as a line on standard error, on which it may block. Returns
  * EXIT_FAILURE.
  *
- *     rc = fl_thread_executor_create(&pool, NULL);
- *     if (rc != 0)
- *             return fl_perror(rc, "executor");       // at the end of main()
- *
  * The line has one of these forms:
  *
  *     what: EPIPE: Closed or broken

@@ -48,7 +48,7 @@ FL_INLINE void fl_event_init_auto(fl_event *_e)
 	_e->word_ = FL_EVENT_AUTO_;
 }
 
-/* Ends the life of `e`, for which no context may wait (fairlead/defs.h, "Destroy"). */
+/* Ends the life of `e` (fairlead/defs.h, "Destroy"). */
 FL_API void fl_event_destroy(fl_event *e);
 
 /*

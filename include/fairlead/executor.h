@@ -49,12 +49,16 @@ typedef struct fl_executor_config {
 	unsigned workers;
 	/*
 	 * The most threads of a thread executor: 0 for `workers`, or from `workers` to
-	 * FL_WORKERS_MAX. Tasks that wait for each other, as the stages of a pipeline do, need as
-	 * many threads as there are such tasks. With more than `workers`, another task can run when
-	 * a task has waited for 5 ms in any function of this library.
+	 * FL_WORKERS_MAX. Other executors refuse it (-EINVAL). Tasks that wait for each other, as
+	 * the stages of a pipeline do, need as many threads as there are such tasks. With more than
+	 * `workers`, another task can run when a task has waited for 5 ms in any function of this
+	 * library.
 	 */
 	unsigned workers_max;
-	/* The stack of each worker thread in bytes, as in fl_thread_config; 0 means the default. */
+	/*
+	 * The stack of each worker thread in bytes, as in fl_thread_config; 0 means the default.
+	 * Only a thread executor takes another value (-EINVAL).
+	 */
 	size_t stack_size;
 	/*
 	 * Workers are named name-0, name-1 and so on. NULL means "worker"; 23 characters are kept.
@@ -92,8 +96,9 @@ typedef struct fl_executor_config {
 	/* A worker process is replaced after this many tasks; 0 means never. */
 	int max_tasks;
 	/*
-	 * The most resident memory of a worker process in bytes; 0 means any amount. See "Memory of
-	 * a worker" in fairlead/process_executor.h.
+	 * The most resident memory of a worker process in bytes; 0 means any amount. Only executors
+	 * of processes take another value (-EINVAL): see "Memory of a worker" in
+	 * fairlead/process_executor.h.
 	 */
 	size_t memory_max;
 	/*
@@ -127,21 +132,15 @@ enum {
 
 /*
  * Creates an executor that runs each task at once, on the submitting thread. This call runs the
- * initializer. Returns 0, -ENOMEM, or:
- *   -EINVAL  the initializer is unsuitable, there are too many regions, or `workers_max`,
- *            `stack_size` or `memory_max` is set
- *   other    the error of the initializer
+ * initializer. Returns 0, -ENOMEM, -EINVAL if the config is invalid (see its members), or the error
+ * of the initializer.
  */
 FL_API FL_MUST_CHECK int fl_sequential_executor_create(fl_executor **e, const fl_executor_config *config);
 
 /*
  * Creates an executor that runs tasks on threads.
  *
- *     const fl_executor_config config = { .workers = 4 };  // or NULL: one for each CPU
- *     rc = fl_thread_executor_create(&pool, &config);      // check
- *     rc = count_primes_submit(pool, range, &f);           // check
- *
- * Returns 0, -ENOMEM, or -EINVAL if the config is invalid (see its members), or sets `memory_max`.
+ * Returns 0, -ENOMEM, or -EINVAL if the config is invalid (see its members).
  *
  * With one worker, tasks usually begin in the order of submission, but a task for which a worker
  * waits may begin earlier. As long as workers end tasks, no task waits forever.

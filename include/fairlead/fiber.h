@@ -114,9 +114,6 @@ FL_API void fl_fiber_yield(void);
 
 /*
  * FL_ON_FIBER(f) is an object for FL_WAIT_ANY() in the same loop, ready when the fiber has ended.
- *
- *     switch (FL_WAIT_ANY(FL_ON_FIBER(a), FL_ON_FIBER(b))) {
- *     case 0: rc = fl_fiber_join(a, &result); ...      // does not wait
  */
 #define FL_ON_FIBER(f) FL__ON(fl__on_fiber, (f))
 FL_API extern const fl_on_type fl__on_fiber;

@@ -60,10 +60,6 @@ FL_API FL_MUST_CHECK int fl_future_try_wait(fl_future *f);
  * Waits as fl_future_wait() does, and copies the result of the task, of `size` bytes, to `*result`.
  * If `size` is 0, `result` may be NULL. fl_future_try_get() does not wait.
  *
- *     rc = fl_future_get(f, &n, sizeof n);            // typed: count_primes_get(f, &n)
- *     if (rc == FL_ETASK)
- *             rc = fl_future_error(f);
- *
  * Returns 0, -ETIMEDOUT, -ECANCELED, or:
  *   FL_ETASK  the task has failed or was cancelled. `*result` is unchanged, except after
  *             fl_task_keep_result()
@@ -269,12 +265,12 @@ FL_END_DECLS
 #define FL__TASK_SIZE(type) FL__IF_VOID(type, 0, sizeof(type))
 #define FL__TASK_VALUE(type, value) FL__IF_VOID(type, NULL, value)
 
-/* The parameter for a result, with the comma before it, or nothing if `type` is void. */
+/* The parameter for a result, after a comma, or nothing if `type` is void. */
 #define FL__TASK_RESULT(type) FL__IF_VOID(type, FL__TASK_NOTHING, FL__TASK_COMMA)(__typeof__(type) *_result)
 #define FL__TASK_COMMA(...) , __VA_ARGS__
 #define FL__TASK_NOTHING(...)
 
-/* `result` is the parameter, with the comma before it. `value` is the argument made from it. */
+/* `result` is the parameter, after a comma. `value` is the argument made from it. */
 #define FL__FUTURE_GETS(name, result, value, size)                                                                     \
 	FL__TASK_FN name##_get(fl_future *_f result)                                                                   \
 	{                                                                                                              \

@@ -13,8 +13,8 @@
 FL_BEGIN_DECLS
 
 /*
- * A group consists of tasks and fibers that are joined together. The first member that fails
- * cancels the others.
+ * A group consists of tasks and fibers that are joined together. The first that fails cancels the
+ * others.
  *
  *     FL_SCOPED(fl_group) g = FL_GROUP_INIT(pool);            // joined when the scope ends
  *     for (size_t i = 0; rc == 0 && i < n; i++)               // the typed fl_group_submit()
@@ -36,9 +36,9 @@ FL_BEGIN_DECLS
  * Failure: a member fails if it ends with an error, but not if it returns -ECANCELED after the
  * group, or the fiber itself, was cancelled. The first failure cancels the other members. Later
  * failures only go to the log handler (tasks) or to fl_fiber_set_error_handler(). A task that ends
- * with -ECANCELED because its executor was cancelled has failed. If a member has joined a group of
- * its own, let it return that group's fl_group_error(), because FL_ETASK is a failure even after a
- * cancel.
+ * with -ECANCELED because its executor was cancelled has failed. A member that has joined a group
+ * of its own should return that group's fl_group_error(), because FL_ETASK is a failure even after
+ * a cancel.
  *
  * Cancelling: a cancel of the scope in which the group began reaches all members.
  */
@@ -62,9 +62,8 @@ typedef struct fl_group {
 
 /* clang-format off */
 /*
- * Initializes a group without members. With `executor` NULL, the group takes only fibers. The
- * deadline of FL_GROUP_INIT_UNTIL cancels the members that are left, and then the group accepts no
- * others.
+ * A group without members. With `executor` NULL, it takes only fibers. The deadline of
+ * FL_GROUP_INIT_UNTIL cancels the members that are left, and then the group accepts no others.
  */
 #define FL_GROUP_INIT(executor) FL__GROUP_INIT(executor, 0)
 #define FL_GROUP_INIT_UNTIL(executor, deadline) FL__GROUP_INIT(executor, (deadline).ns)

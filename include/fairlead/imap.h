@@ -11,8 +11,7 @@
 FL_BEGIN_DECLS
 
 /*
- * A lazy map runs a task for many arguments, and returns the results one by one while it computes
- * further ones.
+ * A lazy map runs a task for many arguments, and returns results while it computes further ones.
  *
  *     FL_SCOPED(fl_imap) *it = NULL;
  *     rc = count_primes_imap(pool, parts, 64, &it, NULL);             // check
@@ -30,8 +29,8 @@ FL_BEGIN_DECLS
  * the iteration goes on with the next chunk.
  *
  * Arguments are copied when they are submitted. An array must exist until the iteration has ended
- * or is freed, and its elements stay yours; for an argument of a generator, `drop_arg` of the task
- * type runs once. A returned result is yours; for the others `drop_result` runs.
+ * or is freed, and its elements stay yours; for an argument of a generator, `drop_arg` runs once. A
+ * returned result is yours; for the others `drop_result` runs.
  *
  * Only one context at a time may use an iteration, and that may be a task of the same executor.
  */
@@ -39,8 +38,8 @@ typedef struct fl_imap fl_imap;
 
 typedef struct fl_imap_config {
 	/*
-	 * How many arguments one task runs; 0 means 1. The results of a chunk come together. After
-	 * a failure, the rest of the chunk is not run, and fails with the same error and message. A
+	 * How many arguments one task runs; 0 means 1. Their results come together. After a
+	 * failure, the rest of the chunk is not run, and fails with the same error and message. A
 	 * process executor takes smaller chunks if the results would not fit into 64 KiB.
 	 */
 	size_t chunk;
@@ -123,8 +122,8 @@ FL_API int fl_imap_error(const fl_imap *it);
 FL_API const char *fl_imap_message(const fl_imap *it);
 
 /*
- * Frees the iteration. Pending tasks are cancelled. Running tasks are asked to stop, but the call
- * does not wait for them.
+ * Frees the iteration, without waiting. Pending tasks are cancelled, and running tasks asked to
+ * stop.
  */
 FL_API void fl_imap_free(fl_imap *it);
 

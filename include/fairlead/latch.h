@@ -43,7 +43,7 @@ FL_INLINE FL_MUST_CHECK int fl_latch_init(fl_latch *_l, uint32_t _count)
 	return 0;
 }
 
-/* Ends the life of `l`, for which no context may wait (fairlead/defs.h, "Destroy"). */
+/* Ends the life of `l` (fairlead/defs.h, "Destroy"). */
 FL_API void fl_latch_destroy(fl_latch *l);
 
 /* Subtracts `n` from the count, and wakes all waiters at zero. Panics if the count is below `n`. */

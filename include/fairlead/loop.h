@@ -31,7 +31,7 @@ FL_BEGIN_DECLS
  * -ENOTSUP the log says what is missing: a running loop, or a fiber as the caller.
  *
  * The callbacks of a loop, for posts, timers and watches, run on its thread, outside of fibers, and
- * may start fibers. They should not wait, because that delays all other callbacks.
+ * may start fibers. They should not wait, which delays everything else.
  */
 typedef struct fl_loop fl_loop;
 
@@ -71,9 +71,9 @@ FL_API FL_MUST_CHECK int fl_loop_create(fl_loop **l, const fl_loop_config *confi
 FL_API FL_MUST_CHECK int fl_loop_run_on(fl_loop *l, fl_fiber_function *function, void *arg);
 
 /*
- * Cancels the fibers of a loop that does not run, runs the loop until they have ended, and frees
- * it. Posted calls are made before, and callbacks of watches and timers may still be called. Blocks
- * the calling thread.
+ * Cancels the fibers of a loop that does not run, runs it until they have ended, and frees it.
+ * Posted calls are made before, and callbacks of watches and timers may still be called. Blocks the
+ * calling thread.
  *
  * Panics where fl_loop_run() does, on another thread than the one that ran the loop, in a fiber or
  * a callback of any loop, and without memory to run the fibers that are left.
@@ -165,7 +165,7 @@ FL_API FL_MUST_CHECK int fl_loop_watch_change(fl_loop_watch *w, unsigned events)
 FL_API int fl_loop_watch_cancel(fl_loop_watch *w);
 
 /*
- * Returns a descriptor by which another event loop can embed this one. The loop owns it.
+ * Returns a descriptor, which the loop owns, by which another event loop can embed this one.
  *
  *     fl_time deadline;
  *     int rc = fl_loop_run_once(l, &deadline);
@@ -202,9 +202,8 @@ FL__SCOPED(fl_loop, fl_loop_free)
  *     int result;
  *     int rc = fl_blocking_call(compress, &image, &result); // other fibers run meanwhile
  *
- * Use it for what would hold up the loop, such as a blocking call or a long computation. The
- * function may use the caller's stack, because the call waits until it has ended, even after a
- * cancel.
+ * Use it for blocking calls and long computations, which would hold up the loop. The function may
+ * use the caller's stack, because the call waits until it has ended, even after a cancel.
  *
  * Returns 0, -ENOTSUP, -ENOMEM, or:
  *   -ECANCELED, -ETIMEDOUT  the wait was cancelled, or the deadline passed. The function was not
@@ -216,7 +215,7 @@ FL__SCOPED(fl_loop, fl_loop_free)
  * and fl_cancel_token_is_requested(NULL) is true in it.
  *
  * A loop has few threads for these calls: at most 32, and at most 4 more than usable CPUs. Further
- * calls wait for a thread, so submit calls that may hang for long to an executor of their own.
+ * calls wait, so submit calls that may hang for long to an executor of their own.
  */
 FL_API FL_MUST_CHECK int fl_blocking_call_until(fl_fiber_function *function, void *arg, int *result, fl_time deadline,
                                                 fl_cancel_token *cancel);
@@ -231,8 +230,8 @@ FL_INLINE FL_MUST_CHECK int fl_blocking_call(fl_fiber_function *_function, void 
  *
  *     int rc = fl_loop_debug(l, &(fl_loop_debug_config){.slow = FL_MS(100)});
  *
- * The warning comes when the fiber lets the next one run. To find one that never does, use gdb
- * (docs/debugging.md).
+ * The warning comes when the fiber lets the next one run. For one that never does, see
+ * docs/debugging.md.
  */
 typedef struct fl_loop_debug_config {
 	/*

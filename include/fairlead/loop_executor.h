@@ -19,11 +19,11 @@ FL_BEGIN_DECLS
  *
  * Everything in fairlead/executor.h applies to a loop executor.
  *
- * `workers` of the config is the number of tasks that may run at once: at most
- * FL_LOOP_EXECUTOR_MAX; 0 means FL_LOOP_EXECUTOR_DEFAULT. Further tasks start in the order of
- * submission. A task does not count while it joins a group, a thread, a process, a queue or another
- * executor, or waits for a future other than that of another executor's task. So tasks may wait for
- * each other even with one worker.
+ * At most `workers` of the config run at once, up to FL_LOOP_EXECUTOR_MAX; 0 means
+ * FL_LOOP_EXECUTOR_DEFAULT. Further tasks start in the order of submission. A task does not count
+ * while it joins a group, a thread, a process, a queue or another executor, or waits for a future
+ * other than that of another executor's task. So tasks may wait for each other even with one
+ * worker.
  *
  * Each task has a fiber of its own (fairlead/fiber.h). The task may use streams, fl_sleep() and
  * fl_blocking_call(), and its cancel scope is the task's token. It may start fibers, which are
@@ -31,7 +31,7 @@ FL_BEGIN_DECLS
  * the executor (-EDEADLK).
  *
  * Each running task costs a stack. Without memory for another one, the next task starts when a
- * running task has ended. The initializer runs once for the executor.
+ * running task has ended. The initializer runs once.
  */
 #define FL_LOOP_EXECUTOR_DEFAULT 1000u
 #define FL_LOOP_EXECUTOR_MAX 1000000u
@@ -41,9 +41,7 @@ FL_BEGIN_DECLS
  * starts with the first submit. fl_loop_cancel() of the loop does what fl_executor_cancel() does.
  *
  * Returns 0, -ENOMEM, -EMFILE, -ENFILE, or:
- *   -EINVAL  the config has more than FL_LOOP_EXECUTOR_MAX workers or FL_REGIONS_MAX regions, sets
- *            `workers_max`, `stack_size` or `memory_max`, or has an initializer that
- *            fl_thread_executor_create() would refuse
+ *   -EINVAL  the config is invalid (see its members), or has more than FL_LOOP_EXECUTOR_MAX workers
  *   other    an error of fl_loop_create()
  *
  * A join of the executor also cancels the fibers that tasks have left, and waits for them.

@@ -158,8 +158,6 @@ FL_API int fl_listener_fd(const fl_listener *l);
 /*
  * Connects to a TCP port of `host`, and stores the stream in `*s`. Blocks the calling fiber.
  *
- *     int rc = fl_stream_connect_tcp_until(&s, "example.org", 80, fl_after(FL_S(10)), NULL);
- *
  * The call tries the addresses of a name, IPv6 and IPv4 alternately. The next attempt begins when
  * one has failed, or after 250 ms (RFC 8305). The first connection wins.
  *

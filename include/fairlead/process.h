@@ -26,23 +26,22 @@ FL_BEGIN_DECLS
  *             printf("exit code %d\n", status.code);
  *
  * A task is defined with FL_TASK (fairlead/task.h). The new process gets a copy of its argument.
- * The result is not sent back: the exit code is 0 if the task returned 0, and otherwise 1. For
- * results, use a process executor (fairlead/process_executor.h), a pipe or shared memory. A program
- * is a file that is executed; fairlead/process_io.h collects its output.
+ * Its result is not sent back: the exit code is 0 if the task returned 0, and otherwise 1. For
+ * results, use a process executor, a pipe or shared memory. A program is a file that is executed;
+ * fairlead/process_io.h collects its output.
  *
  * Start methods
  *
  * The field `method` of the config says how the process of a task is made:
  *
- *   FL_PROCESS_FORK_SERVER
- *                    The default. The fork server, a helper process with a single thread, forks the
- *                    process, so a start is fast, and safe however many threads the caller has. The
- *                    fork server is this program, executed again by the first start, or forked by
- *                    fl_process_preload().
- *   FL_PROCESS_EXEC  This program is executed again for each process. This is slower.
- *   FL_PROCESS_FORK  The caller is forked, with its memory. The caller must not be a fiber, and its
- *                    process must have a single thread, not counting the library's own thread
- *                    `watcher` (docs/in-your-process.md).
+ *   FL_PROCESS_FORK_SERVER  The default. The fork server, a helper process with a single thread,
+ *                           forks the process: fast, and safe however many threads the caller has.
+ *                           The fork server is this program, executed again by the first start, or
+ *                           forked by fl_process_preload().
+ *   FL_PROCESS_EXEC         This program is executed again for each process, which is slower.
+ *   FL_PROCESS_FORK         The caller is forked, with its memory. The caller must not be a fiber,
+ *                           and its process must have a single thread, not counting the library's
+ *                           own thread `watcher` (docs/in-your-process.md).
  *
  * Preparing the program
  *
@@ -55,7 +54,7 @@ FL_BEGIN_DECLS
  *                     while the process has a single thread; this prepares the fork server only
  *
  * Even so, a start fails with -ENOTSUP if this program cannot be executed again, for example
- * because it is set-uid, or because there is no /proc. The log says why.
+ * because it is set-uid or there is no /proc. The log says why.
  *
  * The task in the new process
  *
@@ -74,9 +73,9 @@ FL_BEGIN_DECLS
  *
  * A process that the fork server forks has the rights of the calling thread, such as its user and
  * namespaces, and its settings, such as CPU affinity and resource limits
- * (docs/decisions/fork-server-rights.md lists both). Its directory is the caller's, or / if that
- * cannot be entered, and its environment is of the time when the fork server was made. Other
- * processes inherit what fork(2) and execve(2) hand down.
+ * (docs/decisions/fork-server-rights.md). Its directory is the caller's, or / if that cannot be
+ * entered, and its environment is that of the fork server's start. Other processes inherit what
+ * fork(2) and execve(2) hand down.
  *
  * The fork server
  *
@@ -134,8 +133,8 @@ typedef struct fl_process_config {
 	 */
 	const void *arg;
 	/*
-	 * A path, or a name to search in the caller's PATH, not in that of `env`. A relative path
-	 * counts from `cwd`.
+	 * A path, relative to `cwd`, or a name to search in the caller's PATH, not in that of
+	 * `env`.
 	 */
 	const char *program;
 	/* The program's arguments, its name first and NULL last. NULL means its name alone. */
@@ -170,16 +169,16 @@ typedef struct fl_process_status {
 
 /*
  * Call it before all else in main(). In a process that the library has started, or in a worker rank
- * (fairlead/mpi_executor.h), it runs what that process is for, and never returns. In other
- * processes it returns at once.
+ * (fairlead/mpi_executor.h), it runs what that process is for, and never returns. Elsewhere it
+ * returns at once.
  */
 FL_API void fl_process_main(int argc, char **argv);
 
 /*
  * Write FL_PROCESS_HOOK; at file scope. It calls fl_process_main() in a constructor. Each copy of
- * Fairlead needs a hook of its own.
+ * Fairlead needs its own hook.
  *
- * Do not use it in a library that is loaded by dlopen(), which a new process does not load.
+ * Do not use it in a library that is loaded by dlopen().
  */
 #define FL_PROCESS_HOOK                                                                                                \
 	__attribute__((__constructor__)) static void fl__process_hook(int _argc, char **_argv)                         \
@@ -189,8 +188,8 @@ FL_API void fl_process_main(int argc, char **argv);
 	struct fl_process
 
 /*
- * Forks the fork server from this process. The processes that it forks later begin with a copy of
- * this process's memory as it is now.
+ * Forks the fork server from this process. Its processes begin with a copy of this process's memory
+ * as it is now.
  *
  * It replaces a fork server with other rights than the caller's, and does nothing if there is one
  * with the same rights. It flushes all stdio streams, runs the functions of pthread_atfork(), and
@@ -296,10 +295,10 @@ FL_INLINE FL_MUST_CHECK int fl_process_kill(fl_process *_p)
 }
 
 /*
- * Stops the process, and joins it. The call sends SIGTERM, and SIGCONT in case the process is
- * stopped, and SIGKILL if the process still runs `grace` ns later. If the process leads a group,
- * the signals go to the whole group, and SIGKILL is sent in any case. Before Linux 6.9 do not stop
- * a group that may have ended: another group may have its number.
+ * Stops the process, and joins it. The call sends SIGTERM and SIGCONT, and SIGKILL if the process
+ * still runs `grace` ns later. If the process leads a group, the signals go to the whole group, and
+ * SIGKILL is sent in any case. Before Linux 6.9 do not stop a group that may have ended: another
+ * group may have its number.
  *
  * The call blocks the calling context, and a cancel does not end it. Meanwhile another fiber or
  * thread must read the pipes of the process, which could otherwise block in a write.

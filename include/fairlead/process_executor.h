@@ -94,16 +94,11 @@ FL_BEGIN_DECLS
 /*
  * Creates a process executor. The first submit starts its thread and processes.
  *
- *     const fl_executor_config config = {.workers = 4, .task_timeout = FL_S(10)};
- *     int rc = fl_process_executor_create(&pool, &config);
- *
  * Returns 0, -ENOMEM, or:
  *   -ENOTSUP  this process cannot make a fork server by executing this program ("Preparing the
  *             program" in fairlead/process.h), or `memory_max` is set, and /proc/PID/statm cannot
  *             be read. The log says which
- *   -EINVAL   the config has more than FL_WORKERS_MAX workers or FL_REGIONS_MAX regions, has a
- *             negative `max_tasks` or time, sets `workers_max` or `stack_size`, or has an
- *             initializer that fl_thread_executor_create() would refuse
+ *   -EINVAL   the config is invalid (see its members), or has a negative `max_tasks` or time
  *   -ENOENT   the initializer is not registered
  *   -EEXIST   another task has the initializer's name
  *

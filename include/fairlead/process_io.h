@@ -46,8 +46,7 @@ typedef struct fl_process_io {
  * ended in `*status`, which may be NULL. Blocks the calling context.
  *
  * An output ends when every process that has inherited it has ended or closed it. Input that the
- * process does not read is dropped: see `written`. Streams of the process that are not pipes are
- * left alone.
+ * process does not read is dropped: see `written`. Streams that are not pipes are left alone.
  *
  * Returns 0, -ENOMEM, or:
  *   -ETIMEDOUT, -ECANCELED  the deadline passed, or the wait was cancelled; the process runs, or an

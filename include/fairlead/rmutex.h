@@ -48,7 +48,7 @@ FL_INLINE void fl_rmutex_init(fl_rmutex *_m)
 	fl_mutex_init(&_m->mutex_);
 }
 
-/* Ends the life of `m`, which no context may own or wait for (fairlead/defs.h, "Destroy"). */
+/* Ends the life of `m` (fairlead/defs.h, "Destroy"). */
 FL_API void fl_rmutex_destroy(fl_rmutex *m) FL_EXCLUDES(*m);
 
 /*

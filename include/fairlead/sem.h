@@ -74,7 +74,7 @@ FL_INLINE FL_MUST_CHECK int fl_sem_init_bounded(fl_sem *_s, uint32_t _permits, u
 	return 0;
 }
 
-/* Ends the life of `s`, for which no context may wait (fairlead/defs.h, "Destroy"). */
+/* Ends the life of `s` (fairlead/defs.h, "Destroy"). */
 FL_API void fl_sem_destroy(fl_sem *s);
 
 /*

@@ -10,14 +10,14 @@ FL_BEGIN_DECLS
 /*
  * A serial executor runs its tasks one at a time, in the order of their submits, on the workers of
  * another executor, its target. Tasks that share data need no lock if all of them are submitted to
- * one serial executor. A program may have thousands of serial executors over one pool of threads.
+ * one serial executor. There may be thousands of them over one pool of threads.
  *
  *     FL_SCOPED(fl_executor) *account = NULL;
  *     rc = fl_serial_executor_create(&account, pool, NULL);
  *     if (rc == 0)
  *             rc = deposit_submit(account, 20, NULL);   // never beside another task of `account`
  *
- * Everything in fairlead/executor.h applies to a serial executor.
+ * Everything in fairlead/executor.h applies to a serial executor, too.
  *
  * After 16 tasks in a row, it lets its worker get to other tasks of the target.
  *
@@ -44,11 +44,9 @@ FL_BEGIN_DECLS
  * time. Over a sequential executor, a submit runs the task, unless another thread is running tasks
  * of the same serial executor: then that thread runs it. Returns 0, -ENOMEM, or:
  *
- *   -ENOTSUP     the tasks of `target` run in other processes. A process executor with one worker
- *                runs its tasks one at a time itself
- *   -EINVAL      the config has more than FL_REGIONS_MAX regions, sets `workers_max`, `stack_size`
- *                or `memory_max`, or has an initializer that fl_thread_executor_create() would
- *                refuse
+ *   -ENOTSUP     the tasks of `target` run in other processes (one worker also runs its tasks one
+ *                at a time)
+ *   -EINVAL      the config is invalid (see its members)
  *   -EOWNERDEAD  in a forked child, `target` is an executor of the parent
  *
  * Memory order: each task sees what the tasks before it wrote.

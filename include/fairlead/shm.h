@@ -9,8 +9,8 @@
 FL_BEGIN_DECLS
 
 /*
- * A region is memory that processes share. It has an allocator, and a block in it is passed on by
- * its offset.
+ * A region is memory that processes share. It has an allocator, and its blocks are passed on by
+ * their offsets.
  *
  *     FL_SCOPED(fl_shm) *region = NULL; // one process
  *     int rc = fl_shm_create(&region, 64 << 20);
@@ -45,9 +45,8 @@ FL_BEGIN_DECLS
  *
  * Memory order
  *
- * All accesses to a block before it was freed happen before the allocation that returns it again.
- * What passes an offset on, such as a queue, a lock or the root, also orders the contents of the
- * block.
+ * All accesses to a block before its free happen before the allocation that returns it again. What
+ * passes an offset on, such as a queue, a lock or the root, also orders the contents of the block.
  */
 typedef struct fl_shm fl_shm;
 
@@ -96,7 +95,7 @@ FL_API size_t fl_shm_size(const fl_shm *region);
 FL_API FL_MUST_CHECK int fl_shm_seal(fl_shm *region);
 
 /*
- * Returns whether this process may write to the region. Otherwise you can only use offsets and the
+ * Returns whether this process may write to the region. Otherwise it can only use offsets and the
  * root, read blocks, and get an fl_shm_value; most other calls raise SIGSEGV.
  */
 FL_API bool fl_shm_is_writable(const fl_shm *region);
@@ -142,12 +141,10 @@ FL_API void *fl_shm_at(const fl_shm *region, fl_shm_offset offset, size_t size);
 	FL__CAST_POINTER(__typeof__(type) *, fl__shm_at_aligned((region), (offset), sizeof(type), __alignof__(type)))
 
 /*
- * Sets the root, by which other processes find the contents of the region. 0 means none. Returns 0,
- * or:
+ * Sets the root, by which other processes find the contents of the region. 0 means none. Memory
+ * order: release. Returns 0, or:
  *   -EINVAL  `root` is outside the blocks, or is not a multiple of 8
  *   -EROFS   the region is read-only
- *
- * Memory order: release. fl_shm_root() acquires.
  */
 FL_API FL_MUST_CHECK int fl_shm_set_root(fl_shm *region, fl_shm_offset root);
 

@@ -68,8 +68,8 @@ FL_INLINE FL_MUST_CHECK int fl_shm_barrier_wait(fl_shm_barrier *_b)
 
 /*
  * Breaks the barrier, or makes it unbroken and empty. In both cases its waiters get -EPIPE. The
- * calls block only while another process is stopped (SIGSTOP) inside a call on this barrier.
- * Returns 0, or -EBADMSG if the memory is damaged, or not a barrier.
+ * calls block only while a stopped process is inside a call on this barrier. Returns 0, or -EBADMSG
+ * if the memory is damaged, or not a barrier.
  */
 FL_API FL_MUST_CHECK int fl_shm_barrier_abort(fl_shm_barrier *b);
 FL_API FL_MUST_CHECK int fl_shm_barrier_reset(fl_shm_barrier *b);

@@ -30,9 +30,9 @@ FL_BEGIN_DECLS
  *
  * Waits and the mutex
  *
- * All contexts that wait on a condition at one time must use the same mutex. A wait returns when it
- * has locked the mutex again, which neither its deadline nor a cancel limits. If the caller's own
- * lock returned -EOWNERDEAD, recover the mutex before the wait, which otherwise makes it unusable
+ * All contexts that wait at one time must use the same mutex. A wait returns when it has locked the
+ * mutex again, which neither its deadline nor a cancel limits. If the caller's own lock returned
+ * -EOWNERDEAD, recover the mutex before the wait, which otherwise makes it unusable
  * (-ENOTRECOVERABLE).
  *
  * What fairlead/shm_mutex.h says about processes and limits holds here, too.
@@ -49,27 +49,26 @@ FL__ASSERT_SIZE(fl_shm_cond, 16);
 #define FL_SHM_COND_INIT { 0, 0, 0, 0 }
 /* clang-format on */
 
-/* Makes `c` a condition without waiters, as zeroed memory is. */
+/* Makes `c` a condition without waiters. */
 FL_INLINE void fl_shm_cond_init(fl_shm_cond *_c)
 {
 	const fl_shm_cond _value = FL_SHM_COND_INIT;
 	*_c = _value;
 }
 
-/* Ends the life of `c`, for which no context may wait (fairlead/defs.h, "Destroy"). */
+/* Ends the life of `c` (fairlead/defs.h, "Destroy"). */
 FL_API void fl_shm_cond_destroy(fl_shm_cond *c);
 
 /*
  * Unlocks `m` and waits as one step, so that no wake is lost in between, and locks `m` again when
  * it is woken. Blocks the calling context. Panics unless the context has locked `m` exactly once.
  * Returns 0, or:
- *   -ETIMEDOUT        the deadline passed. `m` is locked
- *   -ECANCELED        the wait was cancelled. `m` is locked
- *   -EOWNERDEAD       `m` is locked, and its previous owner has died: repair the data, and recover
- *                     the mutex
- *   -ENOTRECOVERABLE  `m` is not locked: it is lost or damaged
- *   -ENOMEM           `m` is not locked: other contexts of the thread hold shared locks, and there
- *                     is no memory to record another, or 2,045 are held
+ *   -ETIMEDOUT, -ECANCELED  `m` is locked
+ *   -EOWNERDEAD             `m` is locked, and its previous owner has died: repair the data, and
+ *                           recover the mutex
+ *   -ENOTRECOVERABLE        `m` is not locked: it is lost or damaged
+ *   -ENOMEM                 `m` is not locked: other contexts of the thread hold shared locks, and
+ *                           there is no memory to record another, or 2,045 are held
  */
 FL_INLINE FL_MUST_CHECK int fl_shm_cond_wait(fl_shm_cond *c, fl_shm_mutex *m) FL_REQUIRES(*m);
 FL_API FL_MUST_CHECK int fl_shm_cond_wait_until(fl_shm_cond *c, fl_shm_mutex *m, fl_time deadline,
@@ -79,10 +78,9 @@ FL_API FL_MUST_CHECK int fl_shm_cond_wait_until(fl_shm_cond *c, fl_shm_mutex *m,
  * Waits until `predicate(arg)` is true. The predicate is called with `m` locked, at once and after
  * each wakeup, but not after -EOWNERDEAD. Blocks and panics as fl_shm_cond_wait() does. Returns 0,
  * or:
- *   -ETIMEDOUT  the deadline passed, and the predicate is false. `m` is locked
- *   -ECANCELED  the wait was cancelled, and the predicate is false. `m` is locked
+ *   -ETIMEDOUT, -ECANCELED  the predicate is false. `m` is locked
  *   -EOWNERDEAD, -ENOTRECOVERABLE, -ENOMEM
- *               as in fl_shm_cond_wait()
+ *                           as in fl_shm_cond_wait()
  */
 FL_INLINE FL_MUST_CHECK int fl_shm_cond_wait_for(fl_shm_cond *c, fl_shm_mutex *m, bool (*predicate)(void *arg),
                                                  void *arg) FL_REQUIRES(*m);

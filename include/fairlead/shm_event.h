@@ -41,8 +41,8 @@ FL_INLINE void fl_shm_event_init(fl_shm_event *_e)
 }
 
 /*
- * Sets the event and wakes all its waiters. It blocks only while another process is stopped
- * (SIGSTOP) inside a call on this event. Returns 0 or -EBADMSG.
+ * Sets the event and wakes all its waiters. Blocks only while a stopped process is inside a call on
+ * this event. Returns 0 or -EBADMSG.
  *
  * Memory order: release, even if the event was set before.
  */

@@ -36,9 +36,9 @@ FL_BEGIN_DECLS
  *
  * Processes and limits
  *
- * What fairlead/shm.h says about processes, stops and damage holds here. A forked child does not
- * own its parent's mutex. While the mutex is held, its memory must stay mapped at the same address.
- * A thread can hold 2,045 shared locks.
+ * What fairlead/shm.h says about processes, stops and damage holds here, too. A forked child does
+ * not own its parent's mutex. While the mutex is held, its memory must stay mapped at the same
+ * address. A thread can hold 2,045 shared locks.
  *
  * Memory order
  *
@@ -56,7 +56,7 @@ FL__ASSERT_SIZE(fl_shm_mutex, 48);
 #define FL_SHM_MUTEX_RECURSIVE_INIT { { 0, 0, 0, 0, 0 }, 1 }
 /* clang-format on */
 
-/* Makes `m` an unlocked mutex that is not recursive, as zeroed memory is. */
+/* Makes `m` an unlocked mutex that is not recursive. */
 FL_INLINE void fl_shm_mutex_init(fl_shm_mutex *_m)
 {
 	const fl_shm_mutex _value = FL_SHM_MUTEX_INIT;
@@ -70,15 +70,14 @@ FL_INLINE void fl_shm_mutex_init_recursive(fl_shm_mutex *_m)
 	*_m = _value;
 }
 
-/* Ends the life of `m`, which no context may hold or wait for (fairlead/defs.h, "Destroy"). */
+/* Ends the life of `m` (fairlead/defs.h, "Destroy"). */
 FL_API void fl_shm_mutex_destroy(fl_shm_mutex *m);
 
 /*
  * Locks `m`. Blocks the calling context while another context owns `m`, except
  * fl_shm_mutex_try_lock(). A cancel does not end fl_shm_mutex_lock(). Returns:
  *   0                 locked
- *   -EOWNERDEAD       locked once, and the previous owner has died, perhaps in the midst of a
- *                     change
+ *   -EOWNERDEAD       locked once, and the previous owner has died, perhaps amid a change
  *   -ENOTRECOVERABLE  not locked: the mutex is lost
  *   -EAGAIN           not locked: `m` has an owner
  *   -ETIMEDOUT        not locked: the deadline passed
@@ -98,8 +97,8 @@ FL_INLINE FL_MUST_CHECK int fl_shm_mutex_lock(fl_shm_mutex *_m) FL_TRY_ACQUIRE(0
 FL_API FL_MUST_CHECK int fl_shm_mutex_try_lock(fl_shm_mutex *m) FL_TRY_ACQUIRE(0, *m);
 
 /*
- * Declares the guarded data repaired, after a lock returned -EOWNERDEAD. Panics unless the caller
- * holds `m` from such a lock.
+ * Declares the guarded data repaired. Panics unless the caller holds `m` from a lock that returned
+ * -EOWNERDEAD.
  */
 FL_API void fl_shm_mutex_recover(fl_shm_mutex *m) FL_ASSERT_HELD(*m);
 

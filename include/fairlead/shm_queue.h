@@ -128,12 +128,10 @@ FL_API FL_MUST_CHECK int fl_shm_queue_get_many_until(fl_shm_queue *q, void *item
 
 /*
  * Puts a frame of `size` bytes, which may be 0. Both functions block the calling context while the
- * queue lacks space. Returns 0, or:
+ * queue lacks space. Returns 0, -ETIMEDOUT, -ECANCELED, -EBADMSG, or:
  *   -EMSGSIZE  the frame does not fit into an empty queue
  *   -EPIPE     the queue is closed
  *   -EINVAL    a queue of items
- *   -ETIMEDOUT, -ECANCELED, -EBADMSG
- *              an error of fl_shm_queue_put()
  */
 FL_API FL_MUST_CHECK int fl_shm_queue_put_frame_until(fl_shm_queue *q, const void *frame, size_t size, fl_time deadline,
                                                       fl_cancel_token *cancel);
@@ -144,13 +142,12 @@ FL_INLINE FL_MUST_CHECK int fl_shm_queue_put_frame(fl_shm_queue *_q, const void 
 
 /*
  * Gets the oldest frame into `buffer`, which has `room` bytes, and stores the frame's size in
- * `*size`. Both functions block the calling context while the queue is empty. Returns 0, or:
+ * `*size`. Both functions block the calling context while the queue is empty. Returns 0,
+ * -ETIMEDOUT, -ECANCELED, -EBADMSG, or:
  *   -EMSGSIZE  the frame is larger than `room`. `*size` is its size, and the frame stays in the
  *              queue
  *   -EPIPE     the queue is closed and empty
  *   -EINVAL    a queue of items
- *   -ETIMEDOUT, -ECANCELED, -EBADMSG
- *              an error of fl_shm_queue_put()
  */
 FL_API FL_MUST_CHECK int fl_shm_queue_get_frame_until(fl_shm_queue *q, void *buffer, size_t room, size_t *size,
                                                       fl_time deadline, fl_cancel_token *cancel);

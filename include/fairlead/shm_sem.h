@@ -67,8 +67,8 @@ FL_INLINE FL_MUST_CHECK int fl_shm_sem_acquire(fl_shm_sem *_s)
 FL_API FL_MUST_CHECK int fl_shm_sem_try_acquire(fl_shm_sem *s);
 
 /*
- * Releases `n` permits at once; fl_shm_sem_release() releases one. Blocks only while another
- * process is stopped (SIGSTOP) inside a call on this semaphore. Returns 0, -EBADMSG, or:
+ * Releases `n` permits at once; fl_shm_sem_release() releases one. Blocks only while a stopped
+ * process is inside a call on this semaphore. Returns 0, -EBADMSG, or:
  *   -EOVERFLOW  there would be more than FL_SHM_SEM_MAX permits; none is released
  */
 FL_API FL_MUST_CHECK int fl_shm_sem_release_n(fl_shm_sem *s, uint32_t n);

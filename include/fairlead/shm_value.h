@@ -9,7 +9,7 @@
 FL_BEGIN_DECLS
 
 /*
- * A value in shared memory: one value of any type, which changes as a whole.
+ * A value of any type in shared memory, which changes as a whole.
  *
  *     FL_SHM_VALUE_OF(struct totals, shared_totals) // at file scope, in C and C++
  *
@@ -21,9 +21,9 @@ FL_BEGIN_DECLS
  * If a process is killed while it changes the value, all of it has changed, or nothing. The type
  * must have no pointers.
  *
- * An update calls the function with a copy of the value, and stores the copy. It holds no lock
- * meanwhile, so if the value has changed by then, the update begins again. If the function does not
- * return 0, the update stores nothing and returns that result.
+ * An update calls the function, without a lock held, with a copy of the value, and stores the copy.
+ * If the value has changed by then, the update begins again. If the function does not return 0, the
+ * update stores nothing and returns that result.
  *
  * Memory order: a set happens before the return of a get that gets its value.
  */
@@ -35,9 +35,9 @@ typedef struct fl_shm_value {
 FL__ASSERT_SIZE(fl_shm_value, 48);
 
 /*
- * Copies the value to `*value`, and returns the count of changes, for fl_shm_value_set_if(). It
- * takes no lock, and works in a read-only region. `v` must be laid out as by FL_SHM_VALUE_OF: two
- * copies of `size` bytes follow it, each rounded up to a multiple of 8.
+ * Copies the value to `*value`, without a lock, and returns the count of changes, for
+ * fl_shm_value_set_if(). It works in a read-only region. `v` must be laid out as by
+ * FL_SHM_VALUE_OF: two copies of `size` bytes follow it, each rounded up to a multiple of 8.
  */
 FL_API uint32_t fl_shm_value_get(const fl_shm_value *v, void *value, size_t size);
 

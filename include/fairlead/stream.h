@@ -66,8 +66,8 @@ typedef struct fl_stream fl_stream;
  *   -EINVAL, -ENOTCONN  `fd` is a socket of another kind, or is not connected
  *   -EEXIST             the loop watches `fd` already
  *
- * The call makes `fd` close-on-exec, unless it is 0, 1 or 2, and sets TCP_NODELAY. A blocking `fd`
- * usually stays blocking.
+ * `fd` becomes close-on-exec, unless it is 0, 1 or 2, and gets TCP_NODELAY. A blocking `fd` usually
+ * stays blocking.
  */
 FL_API FL_MUST_CHECK int fl_stream_from_fd(fl_stream **s, int fd);
 
@@ -294,8 +294,8 @@ FL_API FL_MUST_CHECK int fl_stream_local_address(const fl_stream *s, fl_address 
 /* Says which process is at the other side of a Unix socket. */
 typedef struct fl_peer_credentials {
 	/*
-	 * 0 if the process is not in this PID namespace. Do not decide rights by it, because
-	 * another process may have this number by now.
+	 * 0 if the process is not in this PID namespace. Do not decide rights by it: another
+	 * process may have this number by now.
 	 */
 	pid_t pid;
 	uid_t uid; /* the effective user */
@@ -311,7 +311,7 @@ FL_API FL_MUST_CHECK int fl_stream_peer_credentials(const fl_stream *s, fl_peer_
 
 /*
  * Makes a pidfd of the process that fl_stream_peer_credentials() names, which becomes readable when
- * the process ends. It is close-on-exec, and you close it. Returns:
+ * the process ends. It is close-on-exec, and yours. Returns:
  *   >= 0              the descriptor
  *   -ENOTSUP          the stream is not a Unix socket, or the system is older than Linux 6.5
  *   -ESRCH            before Linux 6.16: the process has ended and was reaped

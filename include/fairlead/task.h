@@ -21,11 +21,11 @@
  *
  *     rc = count_primes_submit(pool, range, &f);      // runs the body with a copy of `range`
  *
- * The body returns 0 or an error. In it, `arg` points to the argument, which is const, `result`
- * points to the result, which begins zeroed, and `ctx` is the fl_task_ctx.
+ * In the body, `arg` points to the argument, which is const, `result` points to the result, which
+ * begins zeroed, and `ctx` is the fl_task_ctx.
  *
- * The macro defines `const fl_task_type count_primes`, registers it by its name, and defines the
- * typed calls:
+ * The macro defines `const fl_task_type count_primes`, registers it by its name, and defines typed
+ * calls, which do what fl_executor_submit(), fl_future_get() and so on do:
  *
  *     int count_primes_submit(fl_executor *e, struct range arg, fl_future **f);
  *     int count_primes_submit_with(fl_executor *e, struct range arg, fl_future **f,
@@ -41,9 +41,6 @@
  *                           const fl_imap_config *config);
  *     int count_primes_imap_next(fl_imap *it, size_t *index, uint64_t *result);
  *             // and _imap_try_next, _imap_next_until
- *
- * count_primes_submit() does what fl_executor_submit() does, count_primes_get() what
- * fl_future_get() does, and so on.
  *
  * "Types" in fairlead/defs.h says which types the macro takes. The argument and the result may also
  * be void: then the calls lack that parameter, and the body has a NULL pointer. A task without an
@@ -171,7 +168,7 @@
 	FL__IF_VOID(type, , FL__VALUE(type))                                                                           \
 	FL__IF_BYTES(type, , FL__ASSERT(!FL__SAME(fl_bytes *, __typeof__(type) *), #type " is fl_bytes: spell it so");)
 
-/* The parameter for an argument, with the comma before it, unless `type` is void. */
+/* The parameter for an argument, after a comma, unless `type` is void. */
 #define FL__TASK_ARG(type) FL__IF_VOID(type, FL__TASK_NOTHING, FL__TASK_COMMA)(__typeof__(type) _arg)
 
 #define FL__TASK_CALLS(name, arg_type, result_type, ...)                                                               \

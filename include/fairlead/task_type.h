@@ -36,8 +36,8 @@ typedef struct fl_task_type {
 	size_t result_size, result_align; /* both 0 if the result is void */
 	/*
 	 * Called once for each task that an executor has accepted, run or not, before its future
-	 * ends; NULL means none. fl_executor_map(), fl_process_start() and fl_future_then() do not
-	 * call it.
+	 * ends, but not by fl_executor_map(), fl_process_start() and fl_future_then(); NULL means
+	 * none.
 	 */
 	void (*drop_arg)(void *arg);
 	/*
@@ -64,25 +64,20 @@ typedef struct fl_task_type {
 FL_API bool fl_task_is_cancelled(const fl_task_ctx *ctx);
 
 /*
- * Returns the task's cancel token, which is also the scope of its waits that take no token. It is
- * valid until the function of the task returns.
+ * Returns the task's cancel token, which is also its cancel scope. It is valid until the function
+ * of the task returns.
  */
 FL_API fl_cancel_token *fl_task_token(fl_task_ctx *ctx);
 
 /*
- * Returns the region `regions[i]` of the executor's config, as the process that runs the task has
- * mapped it, or NULL if there is none. It is valid until the function of the task returns, and must
- * not be freed.
+ * Returns the region `regions[i]` of the executor's config, as mapped in this process, or NULL if
+ * there is none. It is valid until the function of the task returns, and must not be freed.
  */
 FL_API struct fl_shm *fl_task_region(const fl_task_ctx *ctx, unsigned i);
 
 /*
  * Sets the message of the task's failure, in the form of printf(), and returns `code`, or -EINVAL
  * for 0.
- *
- *     int fd = open(arg->path, O_RDONLY);
- *     if (fd < 0)
- *             return fl_task_fail(ctx, -errno, "cannot open %s", arg->path);
  *
  * The message is cut at FL_MESSAGE_MAX - 1 bytes. The last call counts.
  */
@@ -104,8 +99,8 @@ typedef struct fl_task_entry {
 } fl_task_entry;
 
 /*
- * Registers a task type, so that other processes find it by its name, as FL_TASK does in a
- * constructor. The entry and its type must stay valid until fl_task_unregister().
+ * Registers a task type, as FL_TASK does in a constructor, so that other processes find it by its
+ * name. The entry and its type must stay valid until fl_task_unregister().
  *
  * While different types have one name, a submit of a task of that name to a process or MPI executor
  * fails with -EEXIST. So does fl_process_start(), unless its method is FL_PROCESS_FORK.

@@ -90,12 +90,12 @@ FL_API bool fl_thread_is_alive(const fl_thread *t);
 /* Returns the id of the thread, which is never 0, and never used twice. */
 FL_API uint64_t fl_thread_id(const fl_thread *t);
 
-/* Returns the id of the calling context (thread or fiber). It is never 0. */
+/* Returns the id of the calling context (thread or fiber), which is never 0. */
 FL_API uint64_t fl_thread_current_id(void);
 
 /*
- * Returns the name of the calling context: the name that it was started with, "main" for the main
- * thread, or "foreign" for another thread that the library did not start.
+ * Returns the name with which the calling context was started, "main" for the main thread, or
+ * "foreign" for another thread that the library did not start.
  */
 FL_API const char *fl_thread_current_name(void);
 
@@ -106,15 +106,15 @@ typedef struct fl_thread_info {
 } fl_thread_info;
 
 /*
- * Returns the number of threads that are alive or can be joined, and calls `visit`, unless that is
- * NULL, for each, the oldest first. They are the threads of fl_thread_start() and of executors.
- * `visit` must not start, join or detach threads.
+ * Returns the number of threads of fl_thread_start() and of executors that are alive or can be
+ * joined, and calls `visit`, unless that is NULL, for each, the oldest first. `visit` must not
+ * start, join or detach threads.
  */
 FL_API size_t fl_thread_enumerate(void (*visit)(const fl_thread_info *info, void *arg), void *arg);
 
 /*
  * An error handler is called on a thread whose function has returned an error, or has left by
- * pthread_exit() or pthread_cancel() (`error` is then -ECANCELED), before the thread can be joined.
+ * pthread_exit() or pthread_cancel() (-ECANCELED), before the thread can be joined.
  */
 typedef void fl_thread_error_handler(const fl_thread_info *info, int error);
 
@@ -160,18 +160,17 @@ FL_API extern const fl_on_type fl__on_thread;
 
 /*
  * Returns how many CPUs the calling thread may use, at least 1: the least of its affinity mask, the
- * quota of its control groups, rounded up, and the environment variable FL_CPUS, by which an
- * operator limits the program (docs/security.md). Executors of threads and processes have this many
- * workers by default, up to FL_WORKERS_MAX. Each call reads files. The first one also reads the
+ * quota of its control groups, rounded up, and the environment variable FL_CPUS (docs/security.md).
+ * Executors have this many workers by default. Each call reads files. The first one also reads the
  * environment, which no other thread may change meanwhile.
  */
 FL_API unsigned fl_cpu_count(void);
 
 /*
- * Switches polling on or off in this process, for later waits of all threads. At first it is on: a
+ * Switches polling on or off for later waits of all threads of this process. At first it is on: a
  * thread that must wait polls for some 50 us before it sleeps, which is faster but costs CPU time.
- * The environment variable FL_POLL=none switches it off before main(), in worker processes, too.
- * This call has effect there if it is made before fl_process_main() (fairlead/process.h).
+ * The environment variable FL_POLL=none switches it off before main(), in worker processes, too,
+ * where this call has effect if it is made before fl_process_main() (fairlead/process.h).
  */
 FL_API void fl_poll_enable(bool polls);
 

@@ -45,9 +45,9 @@
 #endif
 
 /*
- * Stand after the declarator of a variable or a member. `lock` guards the variable, or with
- * FL_PT_GUARDED_BY what the pointer points to. Reads need the lock in any mode, and writes need it
- * for writing. In C, declare a lock in the same struct before the member.
+ * Stand after the declarator of a variable or a member. `lock` guards the variable or, with
+ * FL_PT_GUARDED_BY, what the pointer points to. Reads need the lock in any mode, writes for
+ * writing. In C, declare a lock in the same struct before the member.
  *
  *     struct account {
  *             fl_mutex lock;
@@ -86,15 +86,12 @@
 #define FL_ASSERT_HELD(lock) FL__THREAD_SAFETY(__assert_capability__(lock))
 #define FL_ASSERT_HELD_SHARED(lock) FL__THREAD_SAFETY(__assert_shared_capability__(lock))
 
-/*
- * FL_CAPABILITY("mutex") makes a struct of your own a lock: `struct FL_CAPABILITY("mutex") my_lock
- * { ... };`.
- */
+/* `struct FL_CAPABILITY("mutex") my_lock { ... };` makes a struct of your own a lock. */
 #define FL_CAPABILITY(name) FL__THREAD_SAFETY(__capability__(name))
 
 /*
- * Stands before a function that clang is not to check, for example because it fills in a new object
- * that no other context knows yet. The attributes of the function still hold for its callers.
+ * Stands before a function that clang is not to check, for example because it fills in a new
+ * object. The attributes of the function still hold for its callers.
  */
 #define FL_NO_THREAD_SAFETY_ANALYSIS FL__THREAD_SAFETY(__no_thread_safety_analysis__)
 

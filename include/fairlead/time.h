@@ -11,19 +11,19 @@ FL_BEGIN_DECLS
  *
  *     rc = fl_sem_acquire_until(&slots, fl_after(FL_MS(5)), NULL);    // gives up after 5 ms
  *
- * An fl_time is a time of CLOCK_MONOTONIC in nanoseconds. An fl_duration is a number of
- * nanoseconds. A deadline is an fl_time, so a duration in its place does not compile.
+ * An fl_time is a time of CLOCK_MONOTONIC in nanoseconds, an fl_duration a number of nanoseconds. A
+ * deadline is an fl_time, so a duration in its place does not compile.
  *
- * The all-zero time is FL_FOREVER. It is later than every other time, and as a deadline it means
- * none. A deadline in the past, such as FL_NO_WAIT, makes a call try once.
+ * The all-zero time is FL_FOREVER: later than every other time, and no deadline. A deadline in the
+ * past, such as FL_NO_WAIT, makes a call try once.
  *
  * A deadline only ends waits, so a call that can succeed at once does so even after it. A loop that
  * must end at a deadline therefore looks at the clock, too:
  *
  *     while (!fl_time_is_past(end) && fl_sem_acquire_until(&slots, end, NULL) == 0)
  *
- * A process that this library starts with a task, such as a worker process, has the same clock,
- * even in a time namespace of its own (time_namespaces(7)). To any other process, pass durations.
+ * A process that this library starts with a task, such as a worker, has the same clock, even in a
+ * time namespace of its own (time_namespaces(7)). To any other process, pass durations.
  *
  * The value INT64_MIN is reserved. C does not allow FL_FOREVER in the initializer of a static
  * object; leave the deadline out instead.

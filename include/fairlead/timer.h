@@ -17,8 +17,8 @@ FL_BEGIN_DECLS
  *     rc = fl_timer_start(&t, fl_after(FL_S(5)), remind, user);  // once; check
  *     rc = fl_timer_start_every(&t, fl_after(0), FL_S(60), remind, user); // now, and each minute
  *
- * All-zero memory is a timer that is not started. A timer allocates nothing. The timers of an event
- * loop are in fairlead/loop.h.
+ * All-zero memory is a timer that is not started. A timer allocates nothing. fairlead/loop.h has
+ * the timers of an event loop.
  *
  * A thread of the library, "timers" (docs/in-your-process.md), calls the functions one after the
  * other, ordered by deadline, and those with equal deadlines by start. A long function delays the
@@ -55,10 +55,10 @@ FL_INLINE void fl_timer_init(fl_timer *_t)
 
 /*
  * Starts `t`, so that function(arg) is called once, at `deadline` or soon after. With FL_FOREVER
- * the timer is pending, but is never called.
+ * the timer stays pending.
  *
  * fl_timer_start_every() has the function called at `first`, or now if `first` has passed, and then
- * each `period` nanoseconds until `t` is cancelled. The calls do not drift, because each is due one
+ * each `period` nanoseconds until `t` is cancelled. The calls do not drift: each is due one
  * `period` after the one before was due. If several become due while the thread is busy, only the
  * last of them is made.
  *
@@ -78,9 +78,9 @@ FL_API FL_MUST_CHECK int fl_timer_start_every(fl_timer *t, fl_time first, fl_dur
 FL_API uint64_t fl_timer_missed(const fl_timer *t);
 
 /*
- * Cancels `t`, so that no call begins after the return, unless `t` is started again. It does not
- * wait for a function that runs. If the function of `t` runs in another context, it can no longer
- * start `t` itself. Returns:
+ * Cancels `t`, without waiting for a function that runs: no call begins after the return, unless
+ * `t` is started again. If the function of `t` runs in another context, it can no longer start `t`
+ * itself. Returns:
  *   0             `t` was pending, and its function does not run
  *   -EINPROGRESS  the function of `t` runs now
  *   -EALREADY     neither: `t` has been called, was cancelled, or was never started
@@ -112,8 +112,8 @@ static inline void fl__scoped_fl_timer(fl_timer *_t)
 {
 	FL_IGNORE(fl_timer_cancel(_t));
 	/*
-	 * The join returns 0: only the timer's own function could get -EDEADLK, and it does not run
-	 * this block, which declares the timer.
+	 * The join returns 0: only the timer's own function, which does not run this block, could
+	 * get -EDEADLK.
 	 */
 	FL_IGNORE(fl_timer_join_until(_t, FL_FOREVER, FL_SHIELDED));
 }
