@@ -26,7 +26,7 @@ FL_BEGIN_DECLS
  * Loop and fibers
  *
  * The rules for streams hold here, too (fairlead/stream.h, "Loop and fibers"), but any number of
- * fibers may send and receive at the same time.
+ * fibers may send and receive at a time.
  *
  * Except for -EPIPE, an error of a send or a receive concerns that call only.
  */
@@ -54,10 +54,10 @@ typedef struct fl_datagram_config {
 } fl_datagram_config;
 
 /*
- * Opens a UDP socket at an address of this machine, and stores it in `*d`. `host` and `port` mean
- * the same as for fl_listener_open_tcp() (fairlead/net.h); a client passes NULL and 0. The lookup
- * of a name blocks the calling fiber. To join a multicast group, call setsockopt() with
- * MCAST_JOIN_GROUP on fl_datagram_fd(). Returns 0, -EMFILE, -ENFILE, -ENOMEM, -ENOSPC, or:
+ * Opens a UDP socket at an address of this machine. `host` and `port` mean the same as for
+ * fl_listener_open_tcp() (fairlead/net.h); a client passes NULL and 0. The lookup of a name blocks
+ * the calling fiber. To join a multicast group, call setsockopt() with MCAST_JOIN_GROUP on
+ * fl_datagram_fd(). Returns 0, -EMFILE, -ENFILE, -ENOMEM, -ENOSPC, or:
  *   -EADDRINUSE  the port is in use
  *   -ENODEV      the config names an interface that does not exist
  *   -EADDRNOTAVAIL, -EACCES, -EAFNOSUPPORT, -ENOTSUP, -ECANCELED, other
@@ -67,9 +67,9 @@ FL_API FL_MUST_CHECK int fl_datagram_open_udp(fl_datagram **d, const char *host,
                                               const fl_datagram_config *config);
 
 /*
- * Opens a Unix datagram socket at a path, or at an abstract name, which begins with '@', and stores
- * it in `*d`. With `path` NULL the system chooses a name, by which others can answer. Any user can
- * send to an abstract name. The file is made, replaced and removed as by fl_listener_open_unix()
+ * Opens a Unix datagram socket at a path, or at an abstract name, which begins with '@'. With
+ * `path` NULL the system chooses a name, by which others can answer. Any user can send to an
+ * abstract name. The file is made, replaced and removed as by fl_listener_open_unix()
  * (fairlead/net.h). Returns 0, -EMFILE, -ENFILE, -ENOMEM, -ENOSPC, -ENOTSUP, or:
  *   -EADDRINUSE  a socket is open there, or a process is just opening the path
  *   -ENOTSOCK, -ENAMETOOLONG, -ENOENT, -ENOTDIR, -EACCES, -EROFS, -EINVAL, other
@@ -128,8 +128,8 @@ FL_API FL_MUST_CHECK int fl_datagram_disconnect(fl_datagram *d);
 
 /*
  * Sends a datagram of `size` bytes to an address or, if `to` is NULL, to the connected peer. Blocks
- * the calling fiber while the system, or a Unix receiver, has no space. Returns 0, -ETIMEDOUT,
- * -ECANCELED, -EPIPE, -EFAULT, or:
+ * the calling fiber while the system, or a Unix receiver, has no space. Returns 0, -EAGAIN,
+ * -ETIMEDOUT, -ECANCELED, -EPIPE, -EFAULT, or:
  *   -ENOTCONN      no address is given, and the socket is not connected
  *   -EMSGSIZE      the datagram is larger than the protocol, the send buffer or the path allows
  *   -EAFNOSUPPORT, -EACCES, -ENOENT, -EPROTOTYPE
@@ -150,8 +150,6 @@ FL_INLINE FL_MUST_CHECK int fl_datagram_send_to(fl_datagram *_d, const void *_da
 {
 	return fl_datagram_send_to_until(_d, _data, _size, _to, FL_FOREVER, NULL);
 }
-
-/* Does the same as fl_datagram_send_to(), but returns -EAGAIN instead of waiting. */
 FL_INLINE FL_MUST_CHECK int fl_datagram_try_send_to(fl_datagram *_d, const void *_data, size_t _size,
                                                     const fl_address *_to)
 {
@@ -160,8 +158,8 @@ FL_INLINE FL_MUST_CHECK int fl_datagram_try_send_to(fl_datagram *_d, const void 
 
 /*
  * Receives a datagram into `buffer`, and stores its sender in `from`, which may be NULL. Blocks the
- * calling fiber while no datagram is available. Returns -ETIMEDOUT, -ECANCELED, -EPIPE, -EINVAL,
- * -ENOMEM, -EFAULT, or:
+ * calling fiber while no datagram is available. Returns -EAGAIN, -ETIMEDOUT, -ECANCELED, -EPIPE,
+ * -EINVAL, -ENOMEM, -EFAULT, or:
  *   >= 0       the size of the datagram
  *   -EMSGSIZE  the datagram is larger than `size`, and its rest is lost
  *   -ECONNREFUSED, -EHOSTUNREACH, -ENETUNREACH, or another error of the network
@@ -174,8 +172,6 @@ FL_INLINE FL_MUST_CHECK ssize_t fl_datagram_receive(fl_datagram *_d, void *_buff
 {
 	return fl_datagram_receive_until(_d, _buffer, _size, _from, FL_FOREVER, NULL);
 }
-
-/* Does the same as fl_datagram_receive(), but returns -EAGAIN if there is no datagram. */
 FL_INLINE FL_MUST_CHECK ssize_t fl_datagram_try_receive(fl_datagram *_d, void *_buffer, size_t _size, fl_address *_from)
 {
 	return fl_datagram_receive_until(_d, _buffer, _size, _from, FL__TRY, NULL);
@@ -206,8 +202,6 @@ FL_INLINE FL_MUST_CHECK int fl_datagram_send_many(fl_datagram *_d, const fl_data
 {
 	return fl_datagram_send_many_until(_d, _list, _n, _sent, FL_FOREVER, NULL);
 }
-
-/* Does the same as fl_datagram_send_many(), but returns -EAGAIN instead of waiting. */
 FL_INLINE FL_MUST_CHECK int fl_datagram_try_send_many(fl_datagram *_d, const fl_datagram_message *_list, unsigned _n,
                                                       unsigned *_sent)
 {
@@ -229,8 +223,6 @@ FL_INLINE FL_MUST_CHECK int fl_datagram_receive_many(fl_datagram *_d, fl_datagra
 	return fl_datagram_receive_many_until(_d, _list, _n, FL_FOREVER, NULL);
 }
 #define FL_DATAGRAM_MANY 32u
-
-/* Does the same as fl_datagram_receive_many(), but returns -EAGAIN if there is no datagram. */
 FL_INLINE FL_MUST_CHECK int fl_datagram_try_receive_many(fl_datagram *_d, fl_datagram_message *_list, unsigned _n)
 {
 	return fl_datagram_receive_many_until(_d, _list, _n, FL__TRY, NULL);

@@ -12,7 +12,7 @@
 FL_BEGIN_DECLS
 
 /*
- * At an endpoint, programs that do not know each other meet, to share a region or to talk through
+ * At an endpoint, programs that do not know each other meet, to share a region or talk through
  * pipes.
  *
  *     #define JOBS .item_type = "struct job", .item_version = 1, .item_size = sizeof(struct job)
@@ -28,7 +28,7 @@ FL_BEGIN_DECLS
  *     if (rc == 0)
  *             rc = job_queue_attach(&q, region, fl_shm_root(region));
  *
- * A server shares a region (fairlead/shm.h) at a path: that of a Unix socket, or an abstract name,
+ * A server shares a region (fairlead/shm.h) at the path of a Unix socket, or at an abstract name,
  * which begins with '@'. Then the server and each client have the region, and a pipe
  * (fairlead/pipe.h), which also tells when the other side has ended. If a server is killed, clients
  * keep the region, and a new server can use the path (docs/guide/shared-memory.md).
@@ -54,7 +54,7 @@ typedef struct fl_endpoint fl_endpoint;
 
 #define FL_ENDPOINT_TYPE_MAX 63u /* bytes of the name of a type */
 
-/* What one side says about itself. The item fields must be equal on both sides. */
+/* What one side says about itself. */
 typedef struct fl_endpoint_config {
 	/* The type of what the region and the pipe carry, such as "struct job". NULL means "". */
 	const char *item_type;

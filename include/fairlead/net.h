@@ -29,9 +29,8 @@ FL_BEGIN_DECLS
  * Hosts
  *
  * A host is a numeric address, such as "127.0.0.1", "::1" or "fe80::1%eth0", or a name. A loop
- * looks up names by getaddrinfo() on up to 16 threads. After a cancel or a timeout, a thread stays
- * busy until getaddrinfo() returns, so 16 such lookups hold up further ones for up to half a
- * minute.
+ * looks up names by getaddrinfo() on up to 16 threads, which a cancel or a timeout does not
+ * interrupt, so 16 such lookups hold up further ones for up to half a minute.
  *
  * Results of a lookup
  *
@@ -79,8 +78,7 @@ typedef struct fl_listen_config {
 } fl_listen_config;
 
 /*
- * Listens at a TCP port of this machine, and stores the listener in `*l`. The lookup of a name
- * blocks the calling fiber.
+ * Listens at a TCP port of this machine. The lookup of a name blocks the calling fiber.
  *
  * `port` 0 means that the system chooses: see fl_listener_port(). `host` NULL means all addresses
  * of this machine. A name means the first of its addresses that this machine has, IPv4 before IPv6.
@@ -97,10 +95,9 @@ FL_API FL_MUST_CHECK int fl_listener_open_tcp(fl_listener **l, const char *host,
                                               const fl_listen_config *config);
 
 /*
- * Listens at a path, or at an abstract name, which begins with '@', and stores the listener in
- * `*l`.
+ * Listens at a path, or at an abstract name, which begins with '@'.
  *
- * Clients need the right to write the socket file: see `mode`. Any user may connect to an abstract
+ * Clients need the right to write the socket file (`mode`). Any user may connect to an abstract
  * name: check fl_stream_peer_credentials().
  *
  * The call replaces a socket file at which no process listens. It tests this by a short connection,
@@ -130,9 +127,9 @@ FL_API void fl_listener_free(fl_listener *l);
 FL_API void fl_listener_close(fl_listener *l);
 
 /*
- * Accepts a connection, and stores its stream in `*s`. Blocks the calling fiber while there is
- * none. After an error other than -EPIPE, the connection remains for the next call. Returns 0,
- * -EMFILE, -ENFILE, -ENOMEM, -ENOSPC, -ETIMEDOUT, -ECANCELED, -EINVAL, or:
+ * Accepts a connection as the stream `*s`. Blocks the calling fiber while there is none. After an
+ * error other than -EPIPE, the connection remains for the next call. Returns 0, -EAGAIN, -EMFILE,
+ * -ENFILE, -ENOMEM, -ENOSPC, -ETIMEDOUT, -ECANCELED, -EINVAL, or:
  *   -EPIPE  the listener is closed
  *   -EBUSY  another fiber accepts
  */
@@ -142,8 +139,6 @@ FL_INLINE FL_MUST_CHECK int fl_listener_accept(fl_listener *_l, fl_stream **_s)
 {
 	return fl_listener_accept_until(_l, _s, FL_FOREVER, NULL);
 }
-
-/* Does the same as fl_listener_accept(), but returns -EAGAIN if there is no connection. */
 FL_INLINE FL_MUST_CHECK int fl_listener_try_accept(fl_listener *_l, fl_stream **_s)
 {
 	return fl_listener_accept_until(_l, _s, FL__TRY, NULL);
@@ -156,7 +151,7 @@ FL_API uint16_t fl_listener_port(const fl_listener *l);
 FL_API int fl_listener_fd(const fl_listener *l);
 
 /*
- * Connects to a TCP port of `host`, and stores the stream in `*s`. Blocks the calling fiber.
+ * Connects to a TCP port of `host`. Blocks the calling fiber.
  *
  * The call tries the addresses of a name, IPv6 and IPv4 alternately. The next attempt begins when
  * one has failed, or after 250 ms (RFC 8305). The first connection wins.
@@ -176,9 +171,9 @@ FL_INLINE FL_MUST_CHECK int fl_stream_connect_tcp(fl_stream **_s, const char *_h
 }
 
 /*
- * Connects to the Unix listener at a path, or at an abstract name, which begins with '@', and
- * stores the stream in `*s`. Blocks the calling fiber while the listener's backlog is full. Returns
- * 0, -ETIMEDOUT, -ECANCELED, -EMFILE, -ENFILE, -ENOMEM, -ENOSPC, -ENOTSUP, or:
+ * Connects to the Unix listener at a path, or at an abstract name, which begins with '@'. Blocks
+ * the calling fiber while the listener's backlog is full. Returns 0, -ETIMEDOUT, -ECANCELED,
+ * -EMFILE, -ENFILE, -ENOMEM, -ENOSPC, -ENOTSUP, or:
  *   -ENOENT                 the path does not exist
  *   -ECONNREFUSED           no process listens there
  *   -EACCES                 the user may not write the socket file, or search its folder

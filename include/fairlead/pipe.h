@@ -80,8 +80,8 @@ FL_API FL_MUST_CHECK int fl_pipe_from_fd(fl_pipe **p, int fd);
 FL_API void fl_pipe_free(fl_pipe *p);
 
 /*
- * Returns the handle's descriptor, to pass to another process, or for poll(): POLLIN means that a
- * receive would not wait.
+ * Returns the handle's descriptor, to pass on, or for poll(): POLLIN means that a receive would not
+ * wait.
  */
 FL_API int fl_pipe_fd(const fl_pipe *p);
 
@@ -89,8 +89,8 @@ FL_API int fl_pipe_fd(const fl_pipe *p);
 FL_API void fl_pipe_close_write(fl_pipe *p);
 
 /*
- * Sends a message of `size` bytes, which may be 0, and `n` descriptors. You keep the descriptors,
- * and the receiver gets duplicates. Blocks the calling context while the pipe is full.
+ * Sends a message of `size` bytes, which may be 0, and duplicates of `n` descriptors. Blocks the
+ * calling context while the pipe is full.
  *
  * Returns 0, -ETIMEDOUT, -ECANCELED, -EMFILE, -ENFILE, -ENOMEM, -ETOOMANYREFS, or:
  *   -EPIPE     the other end is closed, or this end does not send
@@ -122,9 +122,8 @@ FL_INLINE FL_MUST_CHECK int fl_pipe_send(fl_pipe *_p, const void *_data, size_t 
  * `*size`. Blocks the calling context while there is no message. After an error the contents of
  * `buffer` are unspecified.
  *
- * Set `*n` to the capacity of `fds`. The call stores the message's descriptors there, which are
- * close-on-exec and belong to you, and their number in `*n`. Without `fds`, a message with
- * descriptors does not fit.
+ * Set `*n` to the capacity of `fds`. The call stores the message's descriptors there, close-on-exec
+ * and yours, and their number in `*n`. Without `fds`, a message with descriptors does not fit.
  *
  * Returns 0, -ETIMEDOUT, -ECANCELED, or:
  *   -EPIPE     no more messages will come: the other end is closed, or this end does not receive

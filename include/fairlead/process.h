@@ -248,9 +248,9 @@ FL_API FL_MUST_CHECK int fl_process_start(fl_process **p, const fl_process_confi
 
 /*
  * Waits until the process has ended, and stores how it ended in `*status`, which may be NULL.
- * Blocks the calling context. You may join a process again.
+ * Blocks the calling context, except fl_process_try_join(). You may join a process again.
  *
- * Returns 0, -ETIMEDOUT, -ECANCELED, or:
+ * Returns 0, -EAGAIN, -ETIMEDOUT, -ECANCELED, or:
  *   -EOWNERDEAD  the fork server died before the process ended, so its status is not known
  *   -ECHILD      other code has reaped the process by waitpid(), or SIGCHLD is ignored
  *   -ENOSYS      a sandbox forbids waitid(), so the status of a child is not known
@@ -262,8 +262,6 @@ FL_INLINE FL_MUST_CHECK int fl_process_join(fl_process *_p, fl_process_status *_
 {
 	return fl_process_join_until(_p, _status, FL_FOREVER, NULL);
 }
-
-/* Does the same as fl_process_join(), but returns -EAGAIN if the process runs. */
 FL_INLINE FL_MUST_CHECK int fl_process_try_join(fl_process *_p, fl_process_status *_status)
 {
 	const int _rc = fl_process_join_until(_p, _status, FL_NO_WAIT, FL_SHIELDED);

@@ -59,8 +59,8 @@ typedef struct fl_stream fl_stream;
 #define FL_STREAM_FDS_MAX 253u /* descriptors of one send: the system's limit */
 
 /*
- * Creates a stream of the descriptor `fd` on the loop that the calling thread runs. The stream owns
- * `fd`; after an error you still own it. Returns 0, -ENOMEM, -ENOSPC, -ENOTSUP, or:
+ * Creates a stream of the descriptor `fd` on the calling thread's loop. The stream owns `fd`; after
+ * an error you still own it. Returns 0, -ENOMEM, -ENOSPC, -ENOTSUP, or:
  *   -EBADF              `fd` is not open
  *   -EPERM              `fd` is always ready, such as a regular file: use fl_blocking_call()
  *   -EINVAL, -ENOTCONN  `fd` is a socket of another kind, or is not connected
@@ -72,8 +72,8 @@ typedef struct fl_stream fl_stream;
 FL_API FL_MUST_CHECK int fl_stream_from_fd(fl_stream **s, int fd);
 
 /*
- * Creates two connected streams on the loop that the calling thread runs. Returns 0,
- * -ENOMEM, -EMFILE, -ENFILE, -ENOSPC or -ENOTSUP.
+ * Creates two connected streams on the calling thread's loop. Returns 0, -ENOMEM, -EMFILE, -ENFILE,
+ * -ENOSPC or -ENOTSUP.
  */
 FL_API FL_MUST_CHECK int fl_stream_pair(fl_stream *ends[2]);
 
@@ -96,7 +96,7 @@ FL_API void fl_stream_abort(fl_stream *s);
 
 /*
  * Reads the bytes that are available, at most `size`. Blocks the calling fiber while there are
- * none. Returns:
+ * none. Returns -EAGAIN, or:
  *   > 0      the number of bytes
  *   0        the end of the stream
  *   -EINVAL  `size` is 0
@@ -109,8 +109,6 @@ FL_INLINE FL_MUST_CHECK ssize_t fl_stream_read_some(fl_stream *_s, void *_buffer
 {
 	return fl_stream_read_some_until(_s, _buffer, _size, FL_FOREVER, NULL);
 }
-
-/* Does the same as fl_stream_read_some(), but returns -EAGAIN instead of waiting. */
 FL_API FL_MUST_CHECK ssize_t fl_stream_try_read_some(fl_stream *s, void *buffer, size_t size);
 
 /*
