@@ -58,9 +58,8 @@ FL_API FL_MUST_CHECK int fl_address_unix(fl_address *a, const char *path);
  *
  * The text is "127.0.0.1:7000", "[::1]:7000", a path, or "@name" for an abstract name. With port 0
  * it is the host only, as functions that take a host accept it. If the `size` of the address is 0,
- * as for an unnamed sender, the text is "".
- *
- * Returns 0, or -ENOSPC if the text is longer than `size` - 1 bytes.
+ * as for an unnamed sender, the text is "". Returns 0, or -ENOSPC if the text is longer than `size`
+ * - 1 bytes.
  */
 FL_API FL_MUST_CHECK int fl_address_text(const fl_address *a, char *text, size_t size);
 

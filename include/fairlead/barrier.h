@@ -62,9 +62,7 @@ FL__ASSERT_SIZE(fl_barrier, 24 + 2 * sizeof(void *));
  *
  * Once the action has begun, a timeout or a cancel no longer ends a wait of its phase, but
  * fl_barrier_abort() and fl_barrier_reset() do. A context that arrives while the action runs
- * belongs to the next phase.
- *
- * Returns 0, or -EINVAL if `parties` is 0 or above INT_MAX.
+ * belongs to the next phase. Returns 0, or -EINVAL if `parties` is 0 or above INT_MAX.
  */
 FL_INLINE FL_MUST_CHECK int fl_barrier_init_with_action(fl_barrier *_b, uint32_t _parties, void (*_action)(void *arg),
                                                         void *_arg)

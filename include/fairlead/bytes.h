@@ -53,9 +53,8 @@ struct fl__bytes;
  *
  * Process executors copy arguments and results, except that a result above 64 KiB is mapped. A
  * struct that begins with an fl_bytes may have at most 64 KiB (-E2BIG). In a worker process, a task
- * that keeps the memory of its result by an assignment fails with -EBUSY; fl_bytes_ref() makes a
- * copy to keep. Initializers, and fl_process_start() without FL_PROCESS_FORK, take no fl_bytes
- * (-EINVAL).
+ * that keeps the memory of its result by an assignment, not by fl_bytes_ref(), fails with -EBUSY.
+ * Initializers, and fl_process_start() without FL_PROCESS_FORK, take no fl_bytes (-EINVAL).
  */
 typedef struct fl_bytes {
 	/*

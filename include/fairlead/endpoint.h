@@ -95,9 +95,8 @@ FL_API void fl_endpoint_free(fl_endpoint *o);
  * Waits for the next client, passes the region to it, and stores this side's end of the pipe in
  * `*pipe`, or closes that end if `pipe` is NULL. Skips clients that have ended or that the checks
  * refuse. If a client refuses the server, calls on the pipe return -EPIPE. Blocks the calling
- * context. Several threads and forked children may call it at the same time.
- *
- * Returns 0, -ETIMEDOUT, -ECANCELED, or:
+ * context. Several threads and forked children may call it at the same time. Returns 0, -ETIMEDOUT,
+ * -ECANCELED, or:
  *   -EMFILE, -ENFILE  too many descriptors. The client waits for the next call
  *   -ENOMEM           out of memory. The client's connect may fail
  *   -ETOOMANYREFS     see "Codes" in fairlead/defs.h. The client's connect fails

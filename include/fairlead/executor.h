@@ -110,7 +110,7 @@ typedef struct fl_executor_config {
 	 * A worker process is killed if its task still runs this many nanoseconds after its
 	 * deadline, or if its task or initializer still runs so long after a cancel. 0 means 100 ms
 	 * after a deadline, and never after a cancel; FL_DURATION_MAX means never. The task fails
-	 * with -ETIMEDOUT after its deadline, and otherwise with -EOWNERDEAD.
+	 * with -ETIMEDOUT after its deadline, otherwise with -EOWNERDEAD.
 	 */
 	fl_duration grace_period;
 	/*
@@ -138,9 +138,8 @@ enum {
 FL_API FL_MUST_CHECK int fl_sequential_executor_create(fl_executor **e, const fl_executor_config *config);
 
 /*
- * Creates an executor that runs tasks on threads.
- *
- * Returns 0, -ENOMEM, or -EINVAL if the config is invalid (see its members).
+ * Creates an executor that runs tasks on threads. Returns 0, -ENOMEM, or -EINVAL if the config is
+ * invalid (see its members).
  *
  * With one worker, tasks usually begin in the order of submission, but a task for which a worker
  * waits may begin earlier. As long as workers end tasks, no task waits forever.
@@ -343,9 +342,8 @@ FL_API void fl_executor_free(fl_executor *e);
  * Before this call, other threads must have ended their calls with `e`, and groups and iterations
  * that use `e` must be joined and freed. Do not use `e` afterwards. However, its tasks may use
  * fl_executor_current(), which refuses submits (-EPIPE), and groups and iterations of their own. In
- * a worker process, a detach of fl_executor_current() frees nothing.
- *
- * Returns 0 or -ENOMEM; or -EAGAIN if no thread can be started, or the library is being unloaded.
+ * a worker process, a detach of fl_executor_current() frees nothing. Returns 0 or -ENOMEM; or
+ * -EAGAIN if no thread can be started, or the library is being unloaded.
  */
 FL_API FL_MUST_CHECK int fl_executor_detach(fl_executor *e);
 
@@ -430,8 +428,8 @@ FL_API FL_MUST_CHECK int fl_executor_type_stats(const fl_executor *e, size_t ind
 
 /*
  * Appends the counts of all executors of this process to `*text`, in the text format of Prometheus.
- * The label `number` is the executor's place in the order of creation. Returns 0 or, with `*text`
- * unchanged, -ENOMEM, or -E2BIG if the text would be longer than an fl_bytes can be.
+ * The label `number` counts the executors in the order of creation. Returns 0 or, with `*text`
+ * unchanged, -ENOMEM, or -E2BIG if the text is too long for an fl_bytes.
  */
 FL_API FL_MUST_CHECK int fl_stats_text(fl_bytes *text);
 
@@ -439,9 +437,9 @@ FL_API FL_MUST_CHECK int fl_stats_text(fl_bytes *text);
 FL_API fl_executor *fl_executor_current(void);
 
 /*
- * Returns the number of the worker that runs the calling task, from 0 to less than FL_WORKERS_MAX.
- * Workers that run tasks of a thread executor at the same time have different numbers, so a number
- * can be the index of a buffer that only one task uses at a time:
+ * Returns the number of the worker that runs the calling task, below FL_WORKERS_MAX. Workers that
+ * run tasks of a thread executor at the same time have different numbers, so a number can be the
+ * index of a buffer that only one task uses at a time:
  *
  *     struct buffer buffers[8];                               // .workers = 8
  *     struct buffer *mine = &buffers[fl_executor_current_worker()];

@@ -31,9 +31,8 @@ FL_BEGIN_DECLS
  * context.
  *
  * `fd` must stay open during the wait. If several threads wait for one descriptor, the operation
- * after the wait must be non-blocking, because another thread may have taken the bytes.
- *
- * Returns 0, -ETIMEDOUT, -ECANCELED, or:
+ * after the wait must be non-blocking, because another thread may have taken the bytes. Returns 0,
+ * -ETIMEDOUT, -ECANCELED, or:
  *   -EINVAL  `events` is 0, or has another bit
  *   -EBADF   `fd` is negative
  */

@@ -13,10 +13,9 @@
 FL_BEGIN_DECLS
 
 /*
- * A fiber is a flow of control with a stack of its own, which runs on the thread of an event loop.
- * The fibers of a loop run one at a time, and the loop switches only where a fiber waits or yields.
- * A fiber yields in fl_fiber_yield() and, from time to time, in calls of streams, listeners and
- * datagram sockets.
+ * A fiber is a flow of control with a stack of its own, on the thread of an event loop. The fibers
+ * of a loop run one at a time, and the loop switches only where a fiber waits or yields. It yields
+ * in fl_fiber_yield() and, from time to time, in calls of streams, listeners and datagram sockets.
  *
  *     static int download(void *url) { ... return 0; }
  *
@@ -50,10 +49,9 @@ typedef struct fl_fiber_config {
 } fl_fiber_config;
 
 /*
- * Starts a fiber on the loop that the calling thread runs, and stores it in `*f`. function(arg)
- * begins after the call has returned, and after the fibers that were started before. The fiber's
- * token is a child of the loop's. Returns 0, -ENOMEM, or -ENOTSUP if the calling thread runs no
- * loop.
+ * Starts a fiber on the calling thread's loop. function(arg) begins after the call has returned,
+ * and after the fibers that were started before. The fiber's token is a child of the loop's.
+ * Returns 0, -ENOMEM, or -ENOTSUP if the thread runs no loop.
  */
 FL_API FL_MUST_CHECK int fl_fiber_start(fl_fiber **f, fl_fiber_function *function, void *arg,
                                         const fl_fiber_config *config);
@@ -86,8 +84,8 @@ FL_API void fl_fiber_detach(fl_fiber *f);
 
 /*
  * Cancels the fiber, waits for its end, and frees it. Blocks the calling fiber. Panics while
- * another fiber joins the fiber. If the fiber has not ended, it also panics unless the caller is
- * another fiber of the same loop.
+ * another fiber joins the fiber, or if the fiber has not ended and the caller is not another fiber
+ * of its loop.
  */
 FL_API void fl_fiber_free(fl_fiber *f);
 

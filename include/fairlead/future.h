@@ -58,9 +58,8 @@ FL_API FL_MUST_CHECK int fl_future_try_wait(fl_future *f);
 
 /*
  * Waits as fl_future_wait() does, and copies the result of the task, of `size` bytes, to `*result`.
- * If `size` is 0, `result` may be NULL. fl_future_try_get() does not wait.
- *
- * Returns 0, -ETIMEDOUT, -ECANCELED, or:
+ * If `size` is 0, `result` may be NULL. fl_future_try_get() does not wait. Returns 0, -ETIMEDOUT,
+ * -ECANCELED, or:
  *   FL_ETASK  the task has failed or was cancelled. `*result` is unchanged, except after
  *             fl_task_keep_result()
  *   -EAGAIN   only fl_future_try_get(): the task has not ended

@@ -30,8 +30,7 @@ FL_BEGIN_DECLS
  * submit or start. Members, and other fibers of the joining thread, may add members while the join
  * waits. After the join the group may be used again, unless its deadline has passed. Its executor,
  * its task types, and the cancel scope in which it began must outlive the join; a task type with a
- * drop hook must outlive the executor. All-zero memory is a group without an executor, which takes
- * only fibers.
+ * drop hook must outlive the executor. All-zero memory is a group without an executor.
  *
  * Failure: a member fails if it ends with an error, but not if it returns -ECANCELED after the
  * group, or the fiber itself, was cancelled. The first failure cancels the other members. Later
@@ -107,9 +106,7 @@ FL_API FL_MUST_CHECK int fl_group_submit_with(fl_group *g, const fl_task_type *t
  *
  * If a worker of the group's thread executor joins, it may run pending tasks, usually members that
  * it has submitted itself, and a deadline does not interrupt them. So do not join while you hold a
- * mutex that such a task locks.
- *
- * Returns:
+ * mutex that such a task locks. Returns:
  *   0            joined: no member has failed; also after fl_group_cancel(), or without members
  *   FL_ETASK     joined: a member has failed, or a cancel or a deadline has ended members early:
  *                see fl_group_error()

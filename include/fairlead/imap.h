@@ -24,9 +24,9 @@ FL_BEGIN_DECLS
  *             return rc;
  *
  * The arguments come from an array or from a generator (`next` in the config), which may be
- * endless. At most a window of arguments is in progress: submitted, but their results not returned.
- * Results come in the order of the arguments or, with `unordered`, of completion. After a failure
- * the iteration goes on with the next chunk.
+ * endless. At most a window of arguments is in progress: submitted, but not returned. Results come
+ * in the order of the arguments or, with `unordered`, of completion. After a failure the iteration
+ * goes on with the next chunk.
  *
  * Arguments are copied when they are submitted. An array must exist until the iteration has ended
  * or is freed, and its elements stay yours; for an argument of a generator, `drop_arg` runs once. A
@@ -62,8 +62,8 @@ typedef struct fl_imap_config {
 	 * After the deadline, or a cancel of the token, the iteration submits nothing more, and
 	 * asks running tasks to stop. It still returns the arguments in progress, those of tasks
 	 * that did not finish normally with FL_ETASK and the error -ETIMEDOUT (deadline) or
-	 * -ECANCELED (token). Then the calls return that error. `cancel` NULL means no token, not
-	 * the caller's cancel scope. The token must outlive the iteration.
+	 * -ECANCELED (token). Then the calls return that error. The token must outlive the
+	 * iteration; NULL means none, not the caller's scope.
 	 */
 	fl_time deadline;
 	fl_cancel_token *cancel;
@@ -82,9 +82,9 @@ FL_API FL_MUST_CHECK int fl_imap_create(fl_imap **it, fl_executor *e, const fl_t
                                         size_t n, const fl_imap_config *config);
 
 /*
- * Waits for the next result, copies it to `*result`, and stores the index of its argument in
- * `*index`. `index` may be NULL, and so may `result` if results have no size. Submits further
- * chunks if no result of earlier ones is left.
+ * Waits for the next result, copies it to `*result`, which may be NULL if results have no size, and
+ * stores the index of its argument in `*index`, which may be NULL. Submits further chunks if no
+ * result of earlier ones is left.
  *
  * fl_imap_next() and fl_imap_next_until() block the calling context; a worker of the executor
  * meanwhile runs pending tasks of the iteration. fl_imap_try_next() never waits for a running task,

@@ -47,9 +47,8 @@ typedef struct fl_loop_config {
  *
  * When `function` has returned, the call cancels the fibers that are left, and waits for them and
  * for the functions of fl_blocking_call(). Panics if a fiber was neither joined, freed nor
- * detached, or if a cancel token that was made in a fiber was not destroyed.
- *
- * Returns the result of `function`; or, if `function` was not called:
+ * detached, or if a cancel token that was made in a fiber was not destroyed. Returns the result of
+ * `function`; or, if `function` was not called:
  *   -EALREADY  the caller is a fiber or a callback of a loop
  *   -ENOMEM, -EMFILE, -ENFILE, -ENOSPC, -ENOTSUP, -ENOSYS
  *              an error of fl_loop_create()
@@ -185,9 +184,8 @@ FL_API int fl_loop_fd(const fl_loop *l);
  *   -ENOMEM    out of memory, in the first iteration
  *
  * Between two calls the fibers cannot run. So the caller must not wait for what only a fiber can
- * do, or for a lock, permit or item that a fiber holds or was given. However, it may wait for other
- * threads by functions of this library, because these hand locks, permits and items to waiters that
- * can run.
+ * do, or for a lock, permit or item that a fiber holds or was given. It may wait for other threads
+ * by functions of this library, which hand locks, permits and items to waiters that can run.
  */
 FL_API FL_MUST_CHECK int fl_loop_run_once(fl_loop *l, fl_time *deadline);
 
@@ -203,9 +201,8 @@ FL__SCOPED(fl_loop, fl_loop_free)
  *     int rc = fl_blocking_call(compress, &image, &result); // other fibers run meanwhile
  *
  * Use it for blocking calls and long computations, which would hold up the loop. The function may
- * use the caller's stack, because the call waits until it has ended, even after a cancel.
- *
- * Returns 0, -ENOTSUP, -ENOMEM, or:
+ * use the caller's stack, because the call waits until it has ended, even after a cancel. Returns
+ * 0, -ENOTSUP, -ENOMEM, or:
  *   -ECANCELED, -ETIMEDOUT  the wait was cancelled, or the deadline passed. The function was not
  *                           called, and `*result` is unchanged; or it returned -ECANCELED, which is
  *                           stored

@@ -39,7 +39,6 @@ FL_BEGIN_DECLS
 /*
  * Creates an executor with a thread and an event loop of its own. The thread is named name-0, and
  * starts with the first submit. fl_loop_cancel() of the loop does what fl_executor_cancel() does.
- *
  * Returns 0, -ENOMEM, -EMFILE, -ENFILE, or:
  *   -EINVAL  the config is invalid (see its members), or has more than FL_LOOP_EXECUTOR_MAX workers
  *   other    an error of fl_loop_create()
@@ -51,9 +50,8 @@ FL_API FL_MUST_CHECK int fl_loop_executor_create(fl_executor **e, const fl_execu
 /*
  * Creates an executor that runs its tasks on the caller's loop `l`. Any thread may submit to it.
  * The caller must be on the thread of the loop, unless the loop has not run yet. The executor and
- * its loop may be freed in any order.
- *
- * Returns 0, -ENOMEM, or -EINVAL if the config is one that fl_loop_executor_create() refuses.
+ * its loop may be freed in any order. Returns 0, -ENOMEM, or -EINVAL if the config is one that
+ * fl_loop_executor_create() refuses.
  *
  * When a run of the loop ends (fl_loop_run_on(), fl_loop_free()), or fl_loop_cancel() is called,
  * the executor is cancelled and refuses tasks, and the loop waits for its tasks.

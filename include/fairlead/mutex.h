@@ -50,8 +50,8 @@ FL_API void fl_mutex_destroy(fl_mutex *m) FL_EXCLUDES(*m);
 
 /*
  * Locks `m`. fl_mutex_lock() and fl_mutex_lock_until() block the calling context while another
- * context holds `m`. A cancel does not end fl_mutex_lock(). The others return 0, -ETIMEDOUT,
- * -ECANCELED, or -EAGAIN if a context holds `m`.
+ * context holds `m`. A cancel does not end fl_mutex_lock(). The try and until forms return 0,
+ * -ETIMEDOUT, -ECANCELED, or -EAGAIN if a context holds `m`.
  */
 FL_API void fl_mutex_lock(fl_mutex *m) FL_ACQUIRE(*m);
 FL_API FL_MUST_CHECK int fl_mutex_try_lock(fl_mutex *m) FL_TRY_ACQUIRE(0, *m);

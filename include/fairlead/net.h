@@ -82,7 +82,6 @@ typedef struct fl_listen_config {
  *
  * `port` 0 means that the system chooses: see fl_listener_port(). `host` NULL means all addresses
  * of this machine. A name means the first of its addresses that this machine has, IPv4 before IPv6.
- *
  * Returns 0, -EMFILE, -ENFILE, -ENOMEM, -ENOSPC, -ECANCELED, or:
  *   -EADDRINUSE     the port is in use
  *   -EADDRNOTAVAIL  the host is not an address of this machine
@@ -103,9 +102,7 @@ FL_API FL_MUST_CHECK int fl_listener_open_tcp(fl_listener **l, const char *host,
  * The call replaces a socket file at which no process listens. It tests this by a short connection,
  * which a process that listens will accept, and locks a file `path`.lock meanwhile.
  * fl_listener_close() and fl_listener_free() remove the socket file, unless another socket has
- * replaced it.
- *
- * Returns 0, -EMFILE, -ENFILE, -ENOMEM, -ENOSPC, -ENOTSUP, or:
+ * replaced it. Returns 0, -EMFILE, -ENFILE, -ENOMEM, -ENOSPC, -ENOTSUP, or:
  *   -EADDRINUSE        a process has a socket there, or is just opening the path
  *   -ENOTSOCK          the file is not a socket
  *   -ENAMETOOLONG      the path is longer than 107 bytes
@@ -154,9 +151,8 @@ FL_API int fl_listener_fd(const fl_listener *l);
  * Connects to a TCP port of `host`. Blocks the calling fiber.
  *
  * The call tries the addresses of a name, IPv6 and IPv4 alternately. The next attempt begins when
- * one has failed, or after 250 ms (RFC 8305). The first connection wins.
- *
- * Returns 0, -ECANCELED, -EMFILE, -ENFILE, -ENOMEM, -ENOSPC, -ENOTSUP, or:
+ * one has failed, or after 250 ms (RFC 8305). The first connection wins. Returns 0, -ECANCELED,
+ * -EMFILE, -ENFILE, -ENOMEM, -ENOSPC, -ENOTSUP, or:
  *   -ETIMEDOUT  the deadline passed, or the system gave up, after minutes
  *   -ECONNREFUSED, -EHOSTUNREACH, -ENETUNREACH, -EADDRNOTAVAIL
  *               all attempts failed. The code is that of the last attempt that failed at the remote

@@ -19,8 +19,7 @@ FL_BEGIN_DECLS
  *
  * One caller runs the function while the others wait. When it has returned 0, it is not called
  * again. If it fails, its caller gets the error, and a waiting or later caller runs it again. The
- * function must not call its own once. docs/in-your-process.md says what follows if it does not
- * return.
+ * function must not call its own once, and must return (docs/in-your-process.md).
  *
  * Memory order: a call that returns 0 acquires what the function wrote.
  */

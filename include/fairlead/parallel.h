@@ -35,8 +35,8 @@ typedef struct fl_parallel_config {
 
 /*
  * Calls body(state, from, to) for parts of the range from `begin` to `end` - 1, several at a time.
- * Each call processes the numbers from `from` to `to` - 1, and together they process each number
- * once, in any order. Blocks the calling context until all have returned.
+ * A call processes the numbers from `from` to `to` - 1, and together they process each number once,
+ * in any order. Blocks the calling context until all have returned.
  *
  * At most fl_executor_workers() calls run at a time, unless tasks block (fairlead/blocking.h), and
  * no two of them have the same fl_executor_current_worker(). A task of `e` that calls
@@ -82,8 +82,7 @@ typedef struct fl_reduction {
 /*
  * Computes one value from the numbers `begin` to `end` - 1, and stores it in `*value` if all calls
  * succeed. The parts are processed as in fl_parallel_for(), and may differ in each run. Their
- * values are combined in the order of the numbers. Blocks the calling context until all calls have
- * returned. Returns 0, or:
+ * values are combined in the order of the numbers. Blocks the calling context. Returns 0, or:
  *   -E2BIG  the value has more than FL_REDUCTION_MAX bytes
  *   FL_ETASK, -ENOTSUP, other
  *           as in fl_parallel_for(), with its memory order
@@ -105,10 +104,9 @@ FL_API FL_MUST_CHECK int fl_parallel_reduce(fl_executor *e, size_t begin, size_t
  * leave by longjmp() or pthread_exit().
  *
  * Wherever g runs, it has the caller's cancel scope and fl_executor_current(). Calls may be nested
- * to any depth, but only the outer 512 can be stolen from.
- *
- * Returns what f returned, if that is not 0, and otherwise what g returned. Memory order: what was
- * written before the call happens before g, and both functions before the return.
+ * to any depth, but only the outer 512 can be stolen from. Returns what f returned, if that is not
+ * 0, and otherwise what g returned. Memory order: what was written before the call happens before
+ * g, and both functions before the return.
  */
 static inline FL_MUST_CHECK int fl_parallel_invoke(int (*_f)(void *), void *_a, int (*_g)(void *), void *_b)
 {

@@ -26,9 +26,9 @@ FL_BEGIN_DECLS
  * The ends
  *
  * A process gets an end by fork(), as a descriptor (fl_pipe_fd(), fl_pipe_from_fd()), or from an
- * endpoint (fairlead/endpoint.h). Free it where you do not use it, because an end is closed only
- * when every process has freed it or ended. The peer then receives what was sent before, and after
- * that -EPIPE. All processes that send descriptors from one end must be in one PID namespace.
+ * endpoint (fairlead/endpoint.h). Free unused ends, because an end is closed only when every
+ * process has freed it or ended. The peer then receives what was sent before, and after that
+ * -EPIPE. All processes that send descriptors from one end must be in one PID namespace.
  *
  * Limits
  *
@@ -42,8 +42,8 @@ FL_BEGIN_DECLS
  * A receiver need not trust the sender. If a process is killed while it receives, the message may
  * be lost. After a fork, a handle works in parent and child, unless a thread was receiving with it,
  * or its last receive returned -EMSGSIZE. If several processes share an end, a message that was too
- * large (-EMSGSIZE) stays with the handle that received it, for its next receive. Calls that
- * already wait on this handle are not woken for it.
+ * large (-EMSGSIZE) stays with the handle that received it, for its next receive, but wakes no call
+ * that already waits on it.
  *
  * Memory order: a send happens before the return of the receive that gets the message.
  */
@@ -57,17 +57,14 @@ typedef struct fl_pipe_config {
 #define FL_PIPE_FDS_MAX 252u
 
 /*
- * Creates a pipe with the ends `*a` and `*b`. Their descriptors are close-on-exec.
- *
- * Returns 0, -EMFILE, -ENFILE or -ENOMEM.
+ * Creates a pipe with the ends `*a` and `*b`. Their descriptors are close-on-exec. Returns 0,
+ * -EMFILE, -ENFILE or -ENOMEM.
  */
 FL_API FL_MUST_CHECK int fl_pipe_create(fl_pipe **a, fl_pipe **b, const fl_pipe_config *config);
 
 /*
  * Creates a handle for an end of a pipe from its descriptor `fd`, which it then owns and makes
- * close-on-exec. After an error you still own `fd`.
- *
- * Returns 0, -ENOMEM, or:
+ * close-on-exec. After an error you still own `fd`. Returns 0, -ENOMEM, or:
  *   -EBADF     `fd` is not open
  *   -ENOTSOCK  `fd` is not a socket
  *   -EINVAL    `fd` is another kind of socket, or is not connected
@@ -90,9 +87,8 @@ FL_API void fl_pipe_close_write(fl_pipe *p);
 
 /*
  * Sends a message of `size` bytes, which may be 0, and duplicates of `n` descriptors. Blocks the
- * calling context while the pipe is full.
- *
- * Returns 0, -ETIMEDOUT, -ECANCELED, -EMFILE, -ENFILE, -ENOMEM, -ETOOMANYREFS, or:
+ * calling context while the pipe is full. Returns 0, -ETIMEDOUT, -ECANCELED, -EMFILE, -ENFILE,
+ * -ENOMEM, -ETOOMANYREFS, or:
  *   -EPIPE     the other end is closed, or this end does not send
  *   -EMSGSIZE  `size` is above PTRDIFF_MAX
  *   -EINVAL    `n` is above FL_PIPE_FDS_MAX; `data` or `fds` is NULL, but its length is not 0; or a
@@ -124,7 +120,6 @@ FL_INLINE FL_MUST_CHECK int fl_pipe_send(fl_pipe *_p, const void *_data, size_t 
  *
  * Set `*n` to the capacity of `fds`. The call stores the message's descriptors there, close-on-exec
  * and yours, and their number in `*n`. Without `fds`, a message with descriptors does not fit.
- *
  * Returns 0, -ETIMEDOUT, -ECANCELED, or:
  *   -EPIPE     no more messages will come: the other end is closed, or this end does not receive
  *   -EMSGSIZE  the message has `*size` bytes and `*n` descriptors, does not fit, and stays

@@ -193,9 +193,8 @@ FL_API void fl_process_main(int argc, char **argv);
  *
  * It replaces a fork server with other rights than the caller's, and does nothing if there is one
  * with the same rights. It flushes all stdio streams, runs the functions of pthread_atfork(), and
- * blocks the calling thread until the fork server has answered.
- *
- * Returns 0, -ENOMEM, -EMFILE, -ENFILE, -ETOOMANYREFS, or:
+ * blocks the calling thread until the fork server has answered. Returns 0, -ENOMEM, -EMFILE,
+ * -ENFILE, -ETOOMANYREFS, or:
  *   -EDEADLK    the process has several threads (`watcher` does not count), or the caller is a
  *               fiber
  *   -EPERM      there is a fork server with other rights, which cannot be replaced
@@ -216,7 +215,6 @@ FL_API FL_MUST_CHECK int fl_process_preload(void);
  *
  * The call blocks the calling context until the fork server or the new process has answered. While
  * it executes a program, or this program again, it blocks the calling thread, even in a fiber.
- *
  * Returns 0, -ENOMEM, -EMFILE, -ENFILE, -ETOOMANYREFS, or:
  *   -EINVAL          `config` is NULL, or invalid: see its members
  *   -EBADF           a descriptor is not open; or `in`, `out` or `err` has a value that it cannot
@@ -248,9 +246,8 @@ FL_API FL_MUST_CHECK int fl_process_start(fl_process **p, const fl_process_confi
 
 /*
  * Waits until the process has ended, and stores how it ended in `*status`, which may be NULL.
- * Blocks the calling context, except fl_process_try_join(). You may join a process again.
- *
- * Returns 0, -EAGAIN, -ETIMEDOUT, -ECANCELED, or:
+ * Blocks the calling context, except fl_process_try_join(). You may join a process again. Returns
+ * 0, -EAGAIN, -ETIMEDOUT, -ECANCELED, or:
  *   -EOWNERDEAD  the fork server died before the process ended, so its status is not known
  *   -ECHILD      other code has reaped the process by waitpid(), or SIGCHLD is ignored
  *   -ENOSYS      a sandbox forbids waitid(), so the status of a child is not known
@@ -270,7 +267,6 @@ FL_INLINE FL_MUST_CHECK int fl_process_try_join(fl_process *_p, fl_process_statu
 
 /*
  * Sends a signal to the process, and never to another process that got its number afterwards.
- *
  * Returns 0, or:
  *   -ESRCH   the process has ended
  *   -EINVAL  `signal` is not a signal
@@ -299,9 +295,7 @@ FL_INLINE FL_MUST_CHECK int fl_process_kill(fl_process *_p)
  * group may have its number.
  *
  * The call blocks the calling context, and a cancel does not end it. Meanwhile another fiber or
- * thread must read the pipes of the process, which could otherwise block in a write.
- *
- * Returns 0, or:
+ * thread must read the pipes of the process, which could otherwise block in a write. Returns 0, or:
  *   -EPERM   an error of fl_process_signal(); the process runs on
  *   -ENOSYS  an error of fl_process_signal(), and the process runs on; or of fl_process_join()
  *   -EOWNERDEAD, -ECHILD, -ENOMEM

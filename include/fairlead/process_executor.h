@@ -22,8 +22,8 @@ FL_BEGIN_DECLS
  *
  * Arguments and results are copied, so a pointer in them is not valid in the other process, but an
  * fl_bytes (fairlead/bytes.h) carries its contents with it. Global variables are the worker's own.
- * To share large data, put them into a region: see `regions` of the config, and fl_task_region().
- * If a task forks, the forked process must not write the result.
+ * Share large data in a region: see `regions` of the config, and fl_task_region(). If a task forks,
+ * the forked process must not write the result.
  *
  * Tasks
  *
@@ -75,7 +75,7 @@ FL_BEGIN_DECLS
  *
  * If a worker cannot be started, or ends before it is ready, the executor tries again. After ten
  * failures in a row, if no other worker takes tasks, the pending tasks fail with the error of the
- * last start, or with -EOWNERDEAD if its worker ended. Later tasks have ten tries of their own.
+ * last start, or with -EOWNERDEAD if its worker ended. Later tasks have ten tries again.
  *
  * The executor breaks (-ENOTRECOVERABLE) if the initializer fails. If no other worker takes tasks,
  * it also breaks after ten starts in a row in which
@@ -92,9 +92,8 @@ FL_BEGIN_DECLS
  */
 
 /*
- * Creates a process executor. The first submit starts its thread and processes.
- *
- * Returns 0, -ENOMEM, or:
+ * Creates a process executor. The first submit starts its thread and processes. Returns 0, -ENOMEM,
+ * or:
  *   -ENOTSUP  this process cannot make a fork server by executing this program ("Preparing the
  *             program" in fairlead/process.h), or `memory_max` is set, and /proc/PID/statm cannot
  *             be read. The log says which

@@ -47,7 +47,6 @@ typedef struct fl_process_io {
  *
  * An output ends when every process that has inherited it has ended or closed it. Input that the
  * process does not read is dropped: see `written`. Streams that are not pipes are left alone.
- *
  * Returns 0, -ENOMEM, or:
  *   -ETIMEDOUT, -ECANCELED  the deadline passed, or the wait was cancelled; the process runs, or an
  *                           output is open
@@ -78,7 +77,6 @@ FL_INLINE FL_MUST_CHECK int fl_process_communicate(fl_process *_p, fl_process_io
  *
  * Processes that a stopped process has started run on, unless you set `group` in `config`. But then
  * Ctrl-C does not reach the process ("The terminal and Ctrl-C" in docs/guide/other-programs.md).
- *
  * Returns 0, -ETIMEDOUT, -ECANCELED, -ENOMEM, or:
  *   -EMSGSIZE  an output is larger than its limit
  *   other      an error of fl_process_start() or fl_process_communicate()

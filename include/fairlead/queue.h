@@ -224,8 +224,8 @@ FL_API bool fl_queue_is_closed(const fl_queue *q);
 /*
  * FL_ON_QUEUE(q) and FL_ON_QUEUE_SPACE(q) are objects for FL_WAIT_ANY(). FL_ON_QUEUE(q) is ready
  * when there is an item, and FL_ON_QUEUE_SPACE(q) when there is space; both are if `q` is closed.
- * At a rendezvous, there is an item while a put waits, and there is space while a get waits. In an
- * unbounded FL_FIFO queue, a put in progress already counts as an item.
+ * At a rendezvous, there is an item while a put waits, and space while a get waits. In an unbounded
+ * FL_FIFO queue, a put in progress already counts as an item.
  */
 #define FL_ON_QUEUE(q) FL__ON(fl__on_queue, (q))
 #define FL_ON_QUEUE_SPACE(q) FL__ON(fl__on_queue_space, (q))

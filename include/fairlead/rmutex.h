@@ -54,8 +54,8 @@ FL_API void fl_rmutex_destroy(fl_rmutex *m) FL_EXCLUDES(*m);
 /*
  * Locks `m`, even if the calling context has locked it already. fl_rmutex_lock() and
  * fl_rmutex_lock_until() block the calling context while another context owns `m`. A cancel does
- * not end fl_rmutex_lock(), which panics where the others return -EOVERFLOW. The others return 0,
- * -ETIMEDOUT, -ECANCELED, or:
+ * not end fl_rmutex_lock(), which panics where the try and until forms return -EOVERFLOW. These
+ * return 0, -ETIMEDOUT, -ECANCELED, or:
  *   -EAGAIN     another context owns `m`
  *   -EOVERFLOW  the caller has locked `m` 2^32 - 1 times already
  */

@@ -66,8 +66,8 @@ FL_API void fl_rwlock_destroy(fl_rwlock *l) FL_EXCLUDES(*l);
  * Locks `l` for reading. fl_rwlock_read_lock() and fl_rwlock_read_lock_until() block the calling
  * context while another context writes, or while the first waiter must not be overtaken. A cancel
  * does not end fl_rwlock_read_lock(). All three panic if more than 67 million readers hold `l`. The
- * others return 0, -ETIMEDOUT, -ECANCELED, or -EAGAIN if a context writes, or the first waiter must
- * not be overtaken.
+ * try and until forms return 0, -ETIMEDOUT, -ECANCELED, or -EAGAIN if a context writes, or the
+ * first waiter must not be overtaken.
  */
 FL_API void fl_rwlock_read_lock(fl_rwlock *l) FL_ACQUIRE_SHARED(*l);
 FL_API FL_MUST_CHECK int fl_rwlock_try_read_lock(fl_rwlock *l) FL_TRY_ACQUIRE_SHARED(0, *l);
@@ -80,7 +80,8 @@ FL_API void fl_rwlock_read_unlock(fl_rwlock *l) FL_RELEASE_SHARED(*l);
 /*
  * Locks `l` for writing. fl_rwlock_write_lock() and fl_rwlock_write_lock_until() block the calling
  * context while other contexts hold `l`, or while the first waiter must not be overtaken. A cancel
- * does not end fl_rwlock_write_lock(). The others return 0, -ETIMEDOUT, -ECANCELED, or:
+ * does not end fl_rwlock_write_lock(). The try and until forms return 0, -ETIMEDOUT, -ECANCELED,
+ * or:
  *   -EAGAIN  a context holds `l`, locks it for reading, or ends its bias; or the first waiter must
  *            not be overtaken
  */

@@ -21,8 +21,7 @@ FL_BEGIN_DECLS
  *
  * A semaphore is 8 bytes, and all-zero memory is a semaphore without permits. Its bound is the most
  * permits that may be free, usually FL_SEM_MAX. fl_sem_init_bounded() sets another bound, and
- * FL_SEM_BOUNDED_INIT(n) makes a semaphore with n free permits and the bound n. A release that
- * would exceed the bound panics.
+ * FL_SEM_BOUNDED_INIT(n) makes a semaphore with n free permits and the bound n.
  *
  * Fairness: a release wakes the first waiter, which running threads may overtake as at a mutex
  * (fairlead/mutex.h).

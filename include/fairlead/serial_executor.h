@@ -9,8 +9,8 @@ FL_BEGIN_DECLS
 
 /*
  * A serial executor runs its tasks one at a time, in the order of their submits, on the workers of
- * another executor, its target. Tasks that share data need no lock if all of them are submitted to
- * one serial executor. There may be thousands of them over one pool of threads.
+ * another executor, its target. Tasks of one serial executor need no lock for data that they share.
+ * There may be thousands of them over one pool of threads.
  *
  *     FL_SCOPED(fl_executor) *account = NULL;
  *     rc = fl_serial_executor_create(&account, pool, NULL);
@@ -39,10 +39,10 @@ FL_BEGIN_DECLS
  */
 
 /*
- * Creates a serial executor over `target`, which may be a thread executor, a loop executor, a
- * sequential executor or a serial executor. Over a serial executor, the tasks of both run one at a
- * time. Over a sequential executor, a submit runs the task, unless another thread is running tasks
- * of the same serial executor: then that thread runs it. Returns 0, -ENOMEM, or:
+ * Creates a serial executor over `target`: a thread, loop, sequential or serial executor. Over a
+ * serial executor, the tasks of both run one at a time. Over a sequential executor, a submit runs
+ * the task, unless another thread is running tasks of the same serial executor: then that thread
+ * runs it. Returns 0, -ENOMEM, or:
  *
  *   -ENOTSUP     the tasks of `target` run in other processes (one worker also runs its tasks one
  *                at a time)

@@ -33,9 +33,9 @@ FL_BEGIN_DECLS
  * If a process is killed, the region stays valid, no allocation waits for the dead process, and its
  * blocks stay allocated until another process frees them. If a process is stopped (SIGSTOP) inside
  * a call on an object in shared memory (fl_shm_...), calls of other processes on that object
- * usually block until it continues or is killed (docs/guide/dead-owners.md, which also has a word
- * about emulators). If a process overwrites the region, functions return errors or wrong values, or
- * block, but never access memory outside of it (docs/security.md).
+ * usually block until it continues or is killed (docs/guide/dead-owners.md, also about emulators).
+ * If a process overwrites the region, functions return errors or wrong values, or block, but never
+ * access memory outside of it (docs/security.md).
  *
  * Processes, fork and limits
  *

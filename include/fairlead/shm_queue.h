@@ -27,9 +27,9 @@ FL_BEGIN_DECLS
  *     rc = job_queue_get(q, &job);             // waits while the queue is empty
  *     rc = job_queue_close(q);                 // then -EPIPE: closed, and all items were got
  *
- * The queue lies in a region (fairlead/shm.h), at the same offset for all processes. A handle is
- * private to its process. Items must have no pointers. The items of one producer keep their order.
- * Memory order: a get sees what its item's producer wrote before the put.
+ * The queue lies in a region (fairlead/shm.h). A handle is private to its process. Items must have
+ * no pointers. The items of one producer keep their order. Memory order: a get sees what its item's
+ * producer wrote before the put.
  *
  * Deaths and stopped processes
  *

@@ -34,9 +34,8 @@ FL_BEGIN_DECLS
 typedef struct fl_signals fl_signals;
 
 /*
- * Blocks `n` signals in the calling thread, and creates the handle that waits for them.
- *
- * Returns 0, -EMFILE, -ENFILE, -ENOMEM, or:
+ * Blocks `n` signals in the calling thread, and creates the handle that waits for them. Returns 0,
+ * -EMFILE, -ENFILE, -ENOMEM, or:
  *   -EINVAL  `n` is 0; or a number is not a signal that can be blocked
  *   -ENOSYS  a sandbox forbids signalfd4()
  */

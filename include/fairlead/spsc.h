@@ -16,9 +16,9 @@ FL_BEGIN_DECLS
  *     rc = samples_try_put(q, sample);              // 0, -EAGAIN: full
  *     rc = samples_try_get_many(q, some, 64, &n);   // 0, and `n` items; -EAGAIN: empty
  *
- * At most one thread at a time may put (the producer) and at most one may get (the consumer),
- * perhaps the same thread. Another thread may take over a side, if its first call happens after the
- * last call of the thread before.
+ * Only one thread at a time may put (the producer) and only one may get (the consumer), perhaps the
+ * same thread. Another thread may take over a side, if its first call happens after the last call
+ * of the thread before.
  *
  * Use fl_queue instead if either side waits, and fl_mpmc with several producers or consumers.
  *
@@ -44,30 +44,26 @@ FL_API FL_MUST_CHECK int fl_spsc_create(fl_spsc **q, size_t item_size, size_t ca
  */
 FL_API void fl_spsc_free(fl_spsc *q);
 
-/*
- * Puts a copy of `*item` into `q`. Only the producer may call it. Returns 0, or -EAGAIN if `q` is
- * full.
- */
+/* Puts a copy of `*item` into `q`. Returns 0, or -EAGAIN if `q` is full. */
 FL_API FL_MUST_CHECK int fl_spsc_try_put(fl_spsc *q, const void *item);
 
 /*
- * Gets the oldest item of `q`, and copies it to `*item`, which an error leaves unchanged. Only the
- * consumer may call it. Returns 0, or -EAGAIN if `q` is empty.
+ * Gets the oldest item of `q`, and copies it to `*item`, which an error leaves unchanged. Returns
+ * 0, or -EAGAIN if `q` is empty.
  *   -EAGAIN  `q` is empty; `*item` is unchanged
  */
 FL_API FL_MUST_CHECK int fl_spsc_try_get(fl_spsc *q, void *item);
 
 /*
  * Puts copies of the `n` items of the array `items`, from the first on, as far as there is space,
- * and stores in `*count` how many. The consumer finds them all at once. Only the producer may call
- * it. Returns 0, or -EAGAIN if `q` has no space for the rest.
+ * and stores in `*count` how many. The consumer finds them all at once. Returns 0, or -EAGAIN if
+ * `q` has no space for the rest.
  */
 FL_API FL_MUST_CHECK int fl_spsc_try_put_many(fl_spsc *q, const void *items, size_t n, size_t *count);
 
 /*
- * Gets up to `n` items, and stores in `*count` how many. Their space becomes free all at once. Only
- * the consumer may call it. Returns 0 if there was at least one item, or `n` is 0, and otherwise
- * -EAGAIN.
+ * Gets up to `n` items, and stores in `*count` how many. Their space becomes free all at once.
+ * Returns 0 if there was at least one item, or `n` is 0, and otherwise -EAGAIN.
  */
 FL_API FL_MUST_CHECK int fl_spsc_try_get_many(fl_spsc *q, void *items, size_t n, size_t *count);
 

@@ -183,9 +183,8 @@ FL_INLINE FL_MUST_CHECK ssize_t fl_stream_read_line(fl_stream *_s, char *_line, 
 FL_API size_t fl_stream_got(const fl_stream *s);
 
 /*
- * Writes all `size` bytes. Blocks the calling fiber while the system has no space for them.
- *
- * Returns 0, or:
+ * Writes all `size` bytes. Blocks the calling fiber while the system has no space for them. Returns
+ * 0, or:
  *   -EPIPE  fl_stream_close_write() was called before, or the peer no longer reads
  *   -ETIMEDOUT, -ECANCELED, -ENOMEM, other
  *           see "Results" in fairlead/stream.h; fl_stream_written() bytes were written

@@ -169,8 +169,8 @@ FL_API unsigned fl_cpu_count(void);
 /*
  * Switches polling on or off for later waits of all threads of this process. At first it is on: a
  * thread that must wait polls for some 50 us before it sleeps, which is faster but costs CPU time.
- * The environment variable FL_POLL=none switches it off before main(), in worker processes, too,
- * where this call has effect if it is made before fl_process_main() (fairlead/process.h).
+ * The environment variable FL_POLL=none switches it off before main(), in worker processes, too.
+ * There this call has effect only before fl_process_main() (fairlead/process.h).
  */
 FL_API void fl_poll_enable(bool polls);
 

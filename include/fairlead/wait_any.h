@@ -23,9 +23,9 @@ FL_BEGIN_DECLS
  * These macros, each in the header of its object, name an object: FL_ON_EVENT, FL_ON_SEM,
  * FL_ON_LATCH, FL_ON_THREAD, FL_ON_FIBER, FL_ON_GROUP, FL_ON_QUEUE, FL_ON_QUEUE_SPACE,
  * FL_ON_FUTURE, FL_ON_PROCESS, FL_ON_PIPE, FL_ON_PIPE_SPACE, FL_ON_SHM_EVENT, FL_ON_SHM_SEM,
- * FL_ON_SHM_QUEUE, FL_ON_SHM_QUEUE_SPACE and, in this header, FL_ON_CANCEL_TOKEN. To wait for
- * anything else, such as an endpoint, a signal, a stream or a descriptor, let a fiber or a thread
- * wait for it and set an event.
+ * FL_ON_SHM_QUEUE, FL_ON_SHM_QUEUE_SPACE and, in this header, FL_ON_CANCEL_TOKEN. For anything
+ * else, such as an endpoint, a signal, a stream or a descriptor, let a fiber or a thread wait for
+ * it and set an event.
  */
 struct fl__node;
 
