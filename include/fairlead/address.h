@@ -30,10 +30,10 @@ typedef struct fl_address {
 #define FL_ADDRESS_TEXT_SIZE 128u /* bytes */
 
 /*
- * Stores the address of a host and a port in `*a`. For a numeric address ("Hosts" in
- * fairlead/net.h) the thread only needs to run a loop. The lookup of a name blocks the calling
- * fiber. The call stores the first of the name's addresses, IPv4 before IPv6; fl_net_resolve()
- * (fairlead/net.h) stores all. Returns 0, -ETIMEDOUT, -ECANCELED, or:
+ * Stores the address of a host and a port in `*a`. A numeric address ("Hosts" in fairlead/net.h)
+ * only needs a loop on the thread. The lookup of a name blocks the calling fiber. The call stores
+ * the first of the name's addresses, IPv4 before IPv6; fl_net_resolve() (fairlead/net.h) stores
+ * all. Returns 0, -ETIMEDOUT, -ECANCELED, or:
  *   -ENOTSUP  the thread runs no loop; or `host` is a name, and the caller is not a fiber
  *   -ENOENT, -EAGAIN, -EIO, -ENAMETOOLONG, -EAFNOSUPPORT, -EINVAL, -ENOMEM, -EMFILE, -ENFILE, other
  *             see "Results of a lookup" in fairlead/net.h
@@ -54,7 +54,7 @@ FL_INLINE FL_MUST_CHECK int fl_address_ip(fl_address *_a, const char *_host, uin
 FL_API FL_MUST_CHECK int fl_address_unix(fl_address *a, const char *path);
 
 /*
- * Stores an address as text in the `size` bytes at `text`; FL_ADDRESS_TEXT_SIZE bytes suffice.
+ * Stores an address as text in the `size` bytes at `text`; FL_ADDRESS_TEXT_SIZE suffice.
  *
  * The text is "127.0.0.1:7000", "[::1]:7000", a path, or "@name" for an abstract name. With port 0
  * it is the host only, as functions that take a host accept it. If the `size` of the address is 0,

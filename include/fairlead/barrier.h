@@ -19,15 +19,14 @@ FL_BEGIN_DECLS
  *     rc = fl_barrier_init(&turn, 4);         // check
  *     rc = fl_barrier_wait(&turn);            // 0, 1, 2 or 3, different in each of the four
  *
- * Each round of waits is a phase. When all parties have arrived, the phase is complete: all of them
- * pass, and the next phase begins. If the barrier has an action, the last party calls it before any
- * party passes.
+ * Each round of waits is a phase. When all parties have arrived, all of them pass, and the next
+ * phase begins. If the barrier has an action, the last party calls it before any party passes.
  *
  * A barrier breaks when a waiter gives up (timeout, cancel), and when fl_barrier_abort() is called.
  * Its waiters and all later callers then get -EPIPE, until fl_barrier_reset().
  *
- * You may destroy the barrier as soon as one wait of the last phase has returned 0 to parties - 1.
- * If a phase failed, wait until all its waits have returned.
+ * You may destroy the barrier as soon as one wait of the last phase has returned 0 to parties - 1;
+ * if that phase failed, when all its waits have returned.
  *
  * Memory order: the action acquires what each party released by its wait. All parties acquire what
  * the parties and the action released.
@@ -51,9 +50,8 @@ FL__ASSERT_SIZE(fl_barrier, 24 + 2 * sizeof(void *));
 /* clang-format on */
 
 /*
- * Makes `b` a barrier for `parties` contexts, 1 to INT_MAX. With an action, which may be NULL, the
- * last party of each phase calls action(arg), in its own context and cancel scope, without a lock
- * held.
+ * Makes `b` a barrier for `parties` contexts, 1 to INT_MAX. The last party of each phase calls
+ * action(arg), unless `action` is NULL, in its own context and cancel scope, without a lock held.
  *
  *     rc = fl_barrier_init_with_action(&turn, 4, merge_parts, &parts);        // check
  *

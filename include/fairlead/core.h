@@ -4,18 +4,7 @@
 
 /*
  * All headers of the core of Fairlead, which also works on macOS and Windows: threads, locks,
- * queues, futures and executors. fairlead.h also has the other parts that the build has. The
- * headers of the core are:
- *   locks and waits     fairlead/mutex.h, fairlead/rmutex.h, fairlead/rwlock.h, fairlead/cond.h,
- *                       fairlead/sem.h, fairlead/event.h, fairlead/latch.h, fairlead/barrier.h,
- *                       fairlead/once.h, fairlead/wait_any.h, fairlead/cancel.h,
- *                       fairlead/thread_safety.h
- *   threads and timers  fairlead/thread.h, fairlead/timer.h, fairlead/time.h
- *   queues              fairlead/queue.h, fairlead/select.h, fairlead/spsc.h, fairlead/mpmc.h
- *   tasks               fairlead/task.h, fairlead/task_type.h, fairlead/executor.h,
- *                       fairlead/serial_executor.h, fairlead/future.h, fairlead/group.h,
- *                       fairlead/imap.h, fairlead/parallel.h, fairlead/bytes.h, fairlead/blocking.h
- *   the rest            fairlead/defs.h, fairlead/error.h, fairlead/debug.h, fairlead/version.h
+ * queues, futures and executors. fairlead.h also has the other parts that the build has.
  */
 #include <fairlead/barrier.h>
 #include <fairlead/blocking.h>

@@ -26,7 +26,7 @@
  *   Waiting           A function waits only where its comment says so, except for locks that are
  *                     held for a few instructions. "Blocks the calling context" means: the calling
  *                     fiber or, outside of fibers, the calling thread. If it can return -ECANCELED,
- *                     its wait observes the context's cancel scope (fairlead/cancel.h).
+ *                     it observes the context's cancel scope (fairlead/cancel.h).
  *   Forms             fl_x_op(x) waits. fl_x_try_op(x) never waits: if it would have to, it changes
  *                     nothing and returns -EAGAIN. fl_x_op_until(x, deadline, cancel) gives up at
  *                     an absolute deadline (-ETIMEDOUT) or when a token is cancelled (-ECANCELED),
@@ -44,9 +44,9 @@
  *                     and fl_trace_write(). fl_sem_release_in_handler() wakes a thread or a fiber.
  *                     With fl_signals_wait() (fairlead/signals.h) you need no handler.
  *   Fork              An object is used only in the process that made it, except for objects in
- *                     shared memory (fl_shm_...) and what the headers of processes allow. So a
- *                     forked child may call exec, end by _exit(), or use objects that it makes
- *                     itself (docs/in-your-process.md).
+ *                     shared memory (fl_shm_...) and what the headers of processes allow. A forked
+ *                     child may call exec, end by _exit(), or use objects that it makes
+ *                     (docs/in-your-process.md).
  *   pthread_cancel()  No function of the library is a cancellation point, and none may be cancelled
  *                     asynchronously. For tasks and callbacks that reach one see
  *                     docs/in-your-process.md.
@@ -85,9 +85,9 @@
  *   Cleanup           What FL_SCOPED, FL_LOCKED, FL_BLOCKING and similar macros declare ends with
  *                     its block, also at a return, break or goto, but not at a longjmp().
  *                     pthread_exit() and pthread_cancel() end it only with glibc, in C++ and in C
- *                     that was compiled with -fexceptions.
- *   Misuse            A bug of the caller, such as NULL in place of an executor, panics if the
- *                     library detects it (fairlead/error.h).
+ *                     with -fexceptions.
+ *   Misuse            A bug of the caller, such as NULL for an executor, panics if the library
+ *                     detects it (fairlead/error.h).
  *
  * Codes
  *

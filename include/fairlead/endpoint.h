@@ -87,7 +87,7 @@ FL_API FL_MUST_CHECK int fl_endpoint_create(fl_endpoint **o, const char *path, c
 
 /*
  * Closes and frees the endpoint. No context may be in an accept. Clients that were not accepted
- * fail to connect; regions and pipes of accepted clients stay. In a forked child, the file stays.
+ * fail to connect; accepted ones keep regions and pipes. In a forked child, the file stays.
  */
 FL_API void fl_endpoint_free(fl_endpoint *o);
 

@@ -22,7 +22,7 @@ FL_BEGIN_DECLS
 #define FL_ETASK (-5001)
 
 /*
- * Returns the name of a result: "EPIPE" for -EPIPE, "FL_ETASK", "0", or "E?" for an unknown result.
+ * Returns the name of a result: "EPIPE" for -EPIPE, "FL_ETASK", "0", or "E?" if unknown.
  * Async-signal-safe.
  */
 FL_API const char *fl_error_name(int rc);
@@ -61,8 +61,8 @@ typedef struct fl_panic_info {
 typedef void fl_panic_handler(const fl_panic_info *info);
 
 /*
- * Sets the handler of panics, and returns the previous one. NULL sets the default handler, which
- * prints a line such as "fairlead: fl_mutex_unlock(0x...): not locked" to standard error.
+ * Sets the handler of panics, and returns the previous one. NULL restores the default, which prints
+ * a line such as "fairlead: fl_mutex_unlock(0x...): not locked" to standard error.
  */
 FL_API fl_panic_handler *fl_panic_set_handler(fl_panic_handler *handler);
 
@@ -93,7 +93,7 @@ FL_API void fl_allocator_set(const fl_allocator *allocator);
 typedef enum fl_log_level { FL_LOG_ERROR, FL_LOG_WARNING, FL_LOG_INFO } fl_log_level;
 
 /*
- * The type of a log handler. `message` is one line without a newline, and is valid during the call.
+ * The type of a log handler. `message` is one line without a newline, valid during the call.
  *
  * Any thread may call the handler, even in the middle of an unlock or, with FL_DEBUG, while it
  * holds locks of yours. So the handler must not wait or call fl_shm_... functions, but may lock an
@@ -103,8 +103,8 @@ typedef enum fl_log_level { FL_LOG_ERROR, FL_LOG_WARNING, FL_LOG_INFO } fl_log_l
 typedef void fl_log_handler(fl_log_level level, const char *message);
 
 /*
- * Sets the log handler, and returns the previous one. NULL restores the default handler, which
- * prints errors and warnings to standard error.
+ * Sets the log handler, and returns the previous one. NULL restores the default, which prints
+ * errors and warnings to standard error.
  */
 FL_API fl_log_handler *fl_log_set_handler(fl_log_handler *handler);
 
@@ -118,7 +118,7 @@ typedef void fl_fiber_error_handler(const char *name, int error);
 
 /*
  * Sets the process's handler for the errors of fibers, and returns the previous one. NULL restores
- * the default handler, which logs the error.
+ * the default, which logs the error.
  */
 FL_API fl_fiber_error_handler *fl_fiber_set_error_handler(fl_fiber_error_handler *handler);
 

@@ -42,7 +42,7 @@ FL_API FL_MUST_CHECK int fl_mpmc_create(fl_mpmc **q, size_t item_size, size_t ca
 
 /*
  * Frees `q` and the items in it. No other call may be in progress, except the put of the last item,
- * once a consumer has got that item.
+ * once that item was got.
  */
 FL_API void fl_mpmc_free(fl_mpmc *q);
 
@@ -78,15 +78,14 @@ FL_API FL_MUST_CHECK int fl_mpmc_try_put_many(fl_mpmc *q, const void *items, siz
  */
 FL_API FL_MUST_CHECK int fl_mpmc_try_get_many(fl_mpmc *q, void *items, size_t n, size_t *count);
 
-/* Closes `q`: later puts return -EPIPE, and so do gets when all items have come out. */
+/* Closes `q`: later puts return -EPIPE, and so do gets when `q` is drained. */
 FL_API void fl_mpmc_close(fl_mpmc *q);
 
 /* Returns whether `q` is closed. */
 FL_API bool fl_mpmc_is_closed(const fl_mpmc *q);
 
 /*
- * Returns how many items are in `q`, including those of puts in progress. The result may be out of
- * date.
+ * Returns how many items are in `q`, with those of puts in progress. The result may be out of date.
  */
 FL_API size_t fl_mpmc_length(const fl_mpmc *q);
 

@@ -16,15 +16,14 @@ FL_BEGIN_DECLS
 
 /*
  * A recursive mutex is a mutex that its owner (a thread or a fiber) may lock again, and must unlock
- * as often as it has locked it.
+ * as often.
  *
  *     static fl_rmutex lock = FL_RMUTEX_INIT;
  *     fl_rmutex_lock(&lock);
  *     walk(tree);                     // may call back into code that locks again
  *     fl_rmutex_unlock(&lock);
  *
- * Prefer fl_mutex, which is smaller and faster. A condition (fl_cond) does not work with a
- * recursive mutex.
+ * Prefer fl_mutex, which is smaller and faster, and works with fl_cond.
  *
  * A recursive mutex is 16 bytes, and all-zero memory is an unlocked one. Fairness, memory order,
  * and when it may be destroyed are as for fl_mutex (fairlead/mutex.h).

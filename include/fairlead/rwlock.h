@@ -56,9 +56,8 @@ FL__ASSERT_SIZE(fl_rwlock, 8);
 FL_API void fl_rwlock_init(fl_rwlock *l);
 
 /*
- * Ends the life of `l`. You may free the memory of a lock without this call, unless one thread has
- * read-locked `l` and another has undone that read lock: then destroy `l` before its memory becomes
- * another lock.
+ * Ends the life of `l`. You may free a lock without this call, unless a thread has undone a read
+ * lock of another thread: then destroy `l` before its memory becomes another lock.
  */
 FL_API void fl_rwlock_destroy(fl_rwlock *l) FL_EXCLUDES(*l);
 

@@ -20,8 +20,8 @@ FL_BEGIN_DECLS
  *     }
  *
  * If several cases can be made, one is chosen at random. The queues may be of all kinds, and one
- * may occur several times. At a rendezvous, the cases of one select never meet each other. Of an
- * item for a typed queue, only the size is checked.
+ * may occur several times. At a rendezvous, the cases of one select never meet. Of an item for a
+ * typed queue, only the size is checked.
  */
 typedef struct fl_select_case {
 	fl_queue *queue;  /* NULL leaves this case out */
@@ -56,8 +56,7 @@ FL_END_DECLS
 
 /*
  * FL_SELECT() and FL_SELECT_UNTIL() call fl_select_until() with a list of FL_GET() and FL_PUT(). To
- * learn which queue is closed after -EPIPE, pass an array of fl_select_case to fl_select_until()
- * instead.
+ * learn which queue is closed after -EPIPE, call fl_select_until() itself.
  */
 #ifdef __cplusplus
 template <size_t _n>

@@ -21,8 +21,8 @@ FL_BEGIN_DECLS
  *             printf("signal %d\n", rc);
  *
  * Call fl_signals_create() before you start threads and executors. It blocks the signals in the
- * calling thread, and new threads inherit that. If any thread leaves a signal unblocked, the signal
- * has its usual effect on the process, and no waiter gets it.
+ * calling thread, and new threads inherit that. If any thread leaves a signal unblocked, it has its
+ * usual effect, and no waiter gets it.
  *
  * Processes that this library starts do not inherit the blocked signals, but programs that you
  * start by other means do.
@@ -34,16 +34,15 @@ FL_BEGIN_DECLS
 typedef struct fl_signals fl_signals;
 
 /*
- * Blocks `n` signals in the calling thread, and creates the handle that waits for them. Returns 0,
- * -EMFILE, -ENFILE, -ENOMEM, or:
+ * Creates the handle for `n` signals. Returns 0, -EMFILE, -ENFILE, -ENOMEM, or:
  *   -EINVAL  `n` is 0; or a number is not a signal that can be blocked
  *   -ENOSYS  a sandbox forbids signalfd4()
  */
 FL_API FL_MUST_CHECK int fl_signals_create(fl_signals **s, const int *signals, size_t n);
 
 /*
- * Frees the handle, and unblocks its signals. Pending ones then have their usual effect. Call it in
- * the thread that created `s`, when no context waits.
+ * Frees the handle, and unblocks its signals, so that pending ones have their usual effect. Call it
+ * in the thread that created `s`, when no context waits.
  */
 FL_API void fl_signals_free(fl_signals *s);
 

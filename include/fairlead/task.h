@@ -28,13 +28,11 @@
  * calls, which do what fl_executor_submit(), fl_future_get() and so on do:
  *
  *     int count_primes_submit(fl_executor *e, struct range arg, fl_future **f);
- *     int count_primes_submit_with(fl_executor *e, struct range arg, fl_future **f,
- *                                  const fl_submit_config *config);
+ *             // and _submit_with, which also takes a `const fl_submit_config *config`
  *     int count_primes_get(fl_future *f, uint64_t *result);
  *             // and _try_get, _get_until
  *     int count_primes_group_submit(fl_group *g, struct range arg, uint64_t *result);
- *     int count_primes_group_submit_with(fl_group *g, struct range arg, uint64_t *result,
- *                                        const fl_submit_config *config);
+ *             // and _group_submit_with
  *     int count_primes_map(fl_executor *e, const struct range *args, size_t n, uint64_t *results,
  *                          const fl_map_config *config);
  *     int count_primes_imap(fl_executor *e, const struct range *args, size_t n, fl_imap **it,

@@ -119,8 +119,8 @@ FL_API size_t fl_thread_enumerate(void (*visit)(const fl_thread_info *info, void
 typedef void fl_thread_error_handler(const fl_thread_info *info, int error);
 
 /*
- * Sets the error handler of all threads, and returns the previous one. NULL sets the default
- * handler, which logs the errors of detached threads.
+ * Sets the error handler of all threads, and returns the previous one. NULL restores the default,
+ * which logs the errors of detached threads.
  */
 FL_API fl_thread_error_handler *fl_thread_set_error_handler(fl_thread_error_handler *handler);
 
