@@ -17,8 +17,8 @@ FL_BEGIN_DECLS
  * Tokens form a tree. A cancel reaches a token and all its descendants, forever: every wait under
  * one of them that would block returns -ECANCELED.
  *
- * Every context (a thread or a fiber) has a cancel scope, which is one token, or none. Its waits
- * observe this scope, unless they are given a token.
+ * Every context (a thread or a fiber) has a cancel scope: one token, or none. Its waits observe it,
+ * unless they are given a token.
  *
  * All-zero memory is a token without parent and deadline. A token in use must not move.
  */
@@ -69,8 +69,8 @@ FL_API void fl_cancel_token_request(fl_cancel_token *c);
 FL_API bool fl_cancel_token_is_requested(const fl_cancel_token *c);
 
 /*
- * Returns the earliest deadline of `c` and its ancestors, or FL_FOREVER if there is none. NULL
- * means the context's scope.
+ * Returns the earliest deadline of `c` and its ancestors, or FL_FOREVER. NULL means the context's
+ * scope.
  */
 FL_API fl_time fl_cancel_token_deadline(const fl_cancel_token *c);
 

@@ -15,8 +15,7 @@ FL_BEGIN_DECLS
 struct fl_shm; /* fairlead/shm.h */
 
 /*
- * An executor runs tasks. The same tasks run on every kind of executor; only the constructor
- * differs.
+ * An executor runs tasks. Every kind of executor runs the same tasks.
  *
  *     FL_SCOPED(fl_executor) *pool = NULL;                   // joined and freed at the scope's end
  *     rc = fl_thread_executor_create(&pool, NULL);           // check
@@ -76,21 +75,21 @@ typedef struct fl_executor_config {
 	const fl_task_type *initialize;
 	const void *initialize_arg;
 	/*
-	 * Regions of shared memory, which tasks find by fl_task_region(). They must exist until the
-	 * executor is freed.
+	 * Regions of shared memory, for fl_task_region(), which must exist until the executor is
+	 * freed.
 	 */
 	struct fl_shm *const *regions;
 	unsigned n_regions; /* up to FL_REGIONS_MAX */
 	/*
-	 * The most tasks that may be pending on a thread executor, up to FL_BACKLOG_MAX; 0 means
-	 * any number. A cancelled task does not count. Chained tasks (fl_future_then()) ignore the
-	 * bound, and so does a submit where 64 tasks already run nested, each within a submit.
+	 * The most pending tasks of a thread executor, up to FL_BACKLOG_MAX; 0 means any number. A
+	 * cancelled task does not count. Chained tasks (fl_future_then()) ignore the bound, and so
+	 * does a submit where 64 tasks already run nested, each within a submit.
 	 */
 	size_t backlog;
 	fl_when_full when_full;
 	/*
 	 * A worker ends when it has been idle for this many nanoseconds; 0 means never. A thread
-	 * executor keeps one worker.
+	 * executor keeps one.
 	 */
 	fl_duration idle_timeout;
 	/* A worker process is replaced after this many tasks; 0 means never. */
@@ -178,9 +177,9 @@ typedef struct fl_submit_config {
 } fl_submit_config;
 
 /*
- * Submits a task of `type` to `e`, with a copy of `*arg`, and stores a future of the task in `*f`,
- * unless `f` is NULL. `arg` may be NULL if the argument has no size. fl_executor_submit_with() adds
- * the conditions of `config`.
+ * Submits a task of `type` to `e`, with a copy of `*arg`, and stores its future in `*f`, unless `f`
+ * is NULL. `arg` may be NULL if the argument has no size. fl_executor_submit_with() adds the
+ * conditions of `config`.
  *
  *     rc = count_primes_submit(pool, range, &f);      // FL_TASK(count_primes, struct range, ...)
  *     if (rc == 0)
@@ -280,8 +279,8 @@ FL_API size_t fl_executor_cancel_pending(fl_executor *e);
 FL_API size_t fl_executor_terminate(fl_executor *e);
 
 /*
- * Changes `workers`, the most tasks that workers run at a time, without waiting: surplus workers
- * end after their present task. Returns 0, or:
+ * Changes `workers` of the config, without waiting: surplus workers end after their present task.
+ * Returns 0, or:
  *   -EPIPE    `e` is closed
  *   -EINVAL   `workers` is 0 or above FL_WORKERS_MAX
  *   -ENOTSUP  `e` is neither a thread executor nor a process executor
@@ -390,9 +389,7 @@ typedef struct fl_stats_executor {
 	size_t backlog_refusals; /* submits that have returned -ENOBUFS */
 } fl_stats_executor;
 
-/*
- * Stores the counts of `e` in `*stats`. They may be from slightly different moments. Returns 0.
- */
+/* Stores the counts of `e`, of slightly different moments, in `*stats`. Returns 0. */
 FL_API FL_MUST_CHECK int fl_executor_stats(const fl_executor *e, fl_stats_executor *stats);
 
 /*
@@ -444,9 +441,8 @@ FL_API fl_executor *fl_executor_current(void);
  *     struct buffer buffers[8];                               // .workers = 8
  *     struct buffer *mine = &buffers[fl_executor_current_worker()];
  *
- * A task that waits may run another task on its worker meanwhile, so do not use the buffer across a
- * wait. In a parallel loop or fl_parallel_invoke(), each call has the number of the worker that
- * makes it.
+ * A task that waits may run another task meanwhile, so do not use the buffer across a wait. In a
+ * parallel loop or fl_parallel_invoke(), each call has the number of its worker.
  *
  * The number may be fl_executor_workers() or more after fl_executor_resize(), with `workers_max`,
  * or if tasks block (fairlead/blocking.h) or wait for tasks. It is 0 on other kinds of executors,

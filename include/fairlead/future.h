@@ -24,7 +24,7 @@ struct fl_task_type;
  *
  * A future is pending, then running, then done; or cancelled, if its task is cancelled before it
  * starts. A context that sees a future done or cancelled sees what its task wrote. Each handle is
- * one reference, which its owner frees once, at any time.
+ * one reference, to be freed once, at any time.
  */
 typedef struct fl_future fl_future;
 
@@ -98,9 +98,7 @@ FL_API const void *fl_future_result(const fl_future *f);
  */
 FL_API int fl_future_error(const fl_future *f);
 
-/*
- * Returns the message of a task that has failed or was cancelled, or "". It lasts as long as `f`.
- */
+/* Returns the message of a task that has failed or was cancelled, or "", valid as long as `f`. */
 FL_API const char *fl_future_message(const fl_future *f);
 #define FL_MESSAGE_MAX 256
 
@@ -203,8 +201,8 @@ FL_API FL_MUST_CHECK int fl_promise_fail_with(fl_promise *p, const void *value, 
     FL_PRINTF(4, 5);
 
 /*
- * Returns the promise's token, which is cancelled when the future is cancelled or asked to stop. It
- * lasts as long as the promise.
+ * Returns the promise's token, which is cancelled when the future is cancelled or asked to stop,
+ * and lasts as long as the promise.
  */
 FL_API fl_cancel_token *fl_promise_token(fl_promise *p);
 

@@ -126,12 +126,12 @@ FL_API FL_MUST_CHECK int fl_group_join_until(fl_group *g, fl_time deadline, fl_c
 FL_API FL_MUST_CHECK int fl_group_try_join(fl_group *g);
 
 /*
- * Cancels all members. No member can be added until the group has been joined. The join then
- * returns 0, unless a member fails.
+ * Cancels all members, so that none can be added until the join, which returns 0, unless a member
+ * fails.
  */
 FL_API void fl_group_cancel(fl_group *g);
 
-/* Returns how many members have not ended. After 0, the caller sees what the members wrote. */
+/* Returns how many members have not ended. If it is 0, the caller sees what they wrote. */
 FL_API size_t fl_group_count(const fl_group *g);
 
 /*
@@ -161,8 +161,8 @@ FL_API size_t fl_group_failed_index(const fl_group *g);
 FL_API fl_cancel_token *fl_group_token(fl_group *g);
 
 /*
- * Joins `g`, at the end of the block of an FL_SCOPED variable. A failure is then reported as a
- * later one ("Failure" above). Panics where fl_group_join() returns -EDEADLK.
+ * Joins `g`, at the end of the block of an FL_SCOPED variable, and reports a failure as a later one
+ * ("Failure" above). Panics where fl_group_join() returns -EDEADLK.
  */
 FL_API void fl_group_destroy(fl_group *g);
 

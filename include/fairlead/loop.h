@@ -83,7 +83,7 @@ FL_API void fl_loop_free(fl_loop *l);
 FL_API fl_loop *fl_loop_current(void);
 
 /*
- * Cancels every fiber that the loop has now, without waiting, except those of a group that began
+ * Cancels every present fiber of the loop, without waiting, except those of a group that began
  * outside of the loop or under FL_SHIELDED. Any thread may call it.
  */
 FL_API void fl_loop_cancel(fl_loop *l);
@@ -91,9 +91,9 @@ FL_API void fl_loop_cancel(fl_loop *l);
 typedef void fl_loop_callback(void *arg);
 
 /*
- * Makes the loop call `function(arg)` on its thread, after this call has returned. Calls are made
- * in the order of their posts, and see what the caller wrote before. Any thread may post. Returns 0
- * or -ENOMEM.
+ * Makes the loop call `function(arg)` on its thread, after this call has returned, in the order of
+ * the posts. The function sees what the caller wrote before. Any thread may post. Returns 0 or
+ * -ENOMEM.
  */
 FL_API FL_MUST_CHECK int fl_loop_post(fl_loop *l, fl_loop_callback *function, void *arg);
 
@@ -104,8 +104,8 @@ FL_API FL_MUST_CHECK int fl_loop_post(fl_loop *l, fl_loop_callback *function, vo
  *     fl_loop_timer_start(l, &t, fl_after(FL_MS(100)), report, NULL);
  *
  * Timers with equal deadlines call in the order of their starts. An all-zero timer is not started.
- * A started timer must not move or be freed while its loop exists. The callback may start the timer
- * again, or free its memory.
+ * A started timer must not move or be freed while its loop exists. Its callback may start it again,
+ * or free it.
  */
 typedef struct fl_loop_timer {
 	int64_t heap_[5];
@@ -127,8 +127,8 @@ FL_API int fl_loop_timer_cancel(fl_loop *l, fl_loop_timer *t);
  *     int rc = fl_loop_watch_start(l, &w, fd, FL_FD_IN, on_input, NULL);
  *
  * fairlead/fd_events.h describes the events. An all-zero watch is not started. A started watch must
- * not move, and must be stopped before its descriptor is closed. The callback may change, stop and
- * free the watch.
+ * not move, and must be stopped before its descriptor is closed. Its callback may change, stop and
+ * free it.
  */
 typedef struct fl_loop_watch fl_loop_watch;
 typedef void fl_loop_watch_callback(fl_loop_watch *w, int fd, unsigned events, void *arg);
@@ -233,7 +233,7 @@ FL_INLINE FL_MUST_CHECK int fl_blocking_call(fl_fiber_function *_function, void 
 typedef struct fl_loop_debug_config {
 	/*
 	 * A fiber that keeps the thread for longer than this is reported, and so are callbacks that
-	 * together keep it for longer. 0: no reports.
+	 * together do. 0: no reports.
 	 */
 	fl_duration slow;
 	uintptr_t more_[4];
@@ -247,8 +247,7 @@ FL_API FL_MUST_CHECK int fl_loop_debug(fl_loop *l, const fl_loop_debug_config *c
 
 /*
  * Prints the fibers of the loop to `out`, each below the fiber that started it, with its state and
- * its 16 innermost frames. The caller must be a fiber or a callback of the loop. Blocks the calling
- * thread.
+ * 16 innermost frames. Call it in a fiber or a callback of the loop. Blocks the calling thread.
  */
 FL_API void fl_loop_dump(fl_loop *l, FILE *out);
 

@@ -96,7 +96,7 @@ FL_END_DECLS
 /*
  * FL_MPMC_OF(struct job, jobs), at file scope in C or C++, makes the type jobs, and for each
  * function fl_mpmc_... a typed form jobs_...: jobs_try_put(q, job), jobs_try_get(q, &job).
- * jobs_untyped(q) returns the same ring as an fl_mpmc *.
+ * jobs_untyped(q) returns it as an fl_mpmc *.
  */
 #include <fairlead/private/mpmc_of.h>
 

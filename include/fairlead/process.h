@@ -323,7 +323,7 @@ FL_API bool fl_process_is_alive(const fl_process *p);
 /* Returns the process id. */
 FL_API int fl_process_pid(const fl_process *p);
 
-/* Returns the name of the process, which is valid until the handle is freed. */
+/* Returns the name of the process, valid until the handle is freed. */
 FL_API const char *fl_process_name(const fl_process *p);
 
 /*
@@ -333,15 +333,15 @@ FL_API const char *fl_process_name(const fl_process *p);
 FL_API int fl_process_sentinel(const fl_process *p);
 
 /*
- * Calls `visit(p, arg)` for each running process that still has a handle, the oldest first, and
- * returns their number. `visit` may be NULL. It must not start or free a process, or wait.
+ * Calls `visit(p, arg)` for each running process that has a handle, the oldest first, and returns
+ * their number. `visit` may be NULL, and must not start or free a process, or wait.
  */
 FL_API size_t fl_process_active_children(void (*visit)(fl_process *p, void *arg), void *arg);
 
 /*
- * Frees the handle and closes its pipes. No other thread may use the handle. A daemon is killed,
- * and with it the group that it leads, as far as the system permits. Any other process runs on, and
- * the library reaps it at its end.
+ * Frees the handle, which no other thread may use, and closes its pipes. A daemon is killed, and
+ * with it the group that it leads, as far as the system permits. Any other process runs on, and the
+ * library reaps it.
  */
 FL_API void fl_process_free(fl_process *p);
 

@@ -36,8 +36,8 @@ typedef enum fl_queue_order {
 	/* The newest item comes out first. The queue uses a lock. */
 	FL_LIFO,
 	/*
-	 * The least item comes out first, as `compare` orders them, and of equal items the oldest.
-	 * The queue uses a lock.
+	 * The least item by `compare` comes out first, and of equal items the oldest. The queue
+	 * uses a lock.
 	 */
 	FL_PRIORITY
 } fl_queue_order;
@@ -50,7 +50,7 @@ typedef enum fl_queue_order {
 
 /*
  * The capacity of a queue that is never full: a put does not wait for space, but may return
- * -ENOMEM. docs/in-your-process.md says what memory a drained queue keeps.
+ * -ENOMEM. For the memory of a drained queue see docs/in-your-process.md.
  *
  * With FL_FIFO the queue is lock-free, except that it allocates memory.
  */
@@ -60,8 +60,8 @@ typedef enum fl_queue_when_full {
 	/* A put to a full queue waits until there is space. */
 	FL_WAIT_FOR_SPACE,
 	/*
-	 * A put to a full queue drops the oldest item and puts the new one, in one step. Only
-	 * FL_FIFO and FL_LIFO queues may overwrite.
+	 * A put to a full queue drops the oldest item in the same step. Only FL_FIFO and FL_LIFO
+	 * queues may overwrite.
 	 */
 	FL_OVERWRITE
 } fl_queue_when_full;
@@ -71,9 +71,9 @@ typedef struct fl_queue_config {
 	fl_queue_order order;
 	fl_queue_when_full when_full;
 	/*
-	 * The queue calls drop(item, drop_arg), without a lock held, for each item that no get will
-	 * return: in fl_queue_free(), in fl_queue_close_now(), and when a put overwrites. NULL: the
-	 * item is just forgotten.
+	 * Unless it is NULL, the queue calls drop(item, drop_arg), without a lock held, for each
+	 * item that no get will return: in fl_queue_free(), in fl_queue_close_now(), and when a put
+	 * overwrites.
 	 *
 	 * In `drop` and `compare` an item is aligned to the largest power of two that divides its
 	 * size, up to the size of two pointers. If its type needs more, copy the item first.
@@ -89,8 +89,8 @@ typedef struct fl_queue_config {
 	int (*compare)(const void *a, const void *b, void *compare_arg);
 	void *compare_arg;
 	/*
-	 * Promises that at most one context at a time puts, or gets. The first call of another
-	 * context must happen after the last call of the one before.
+	 * Promises that only one context at a time puts, or gets. The first call of another context
+	 * must happen after the last call of the one before.
 	 *
 	 * `one_consumer` makes the gets of an unbounded FL_FIFO queue cheaper. Then
 	 * fl_queue_close_now() and a wait for FL_ON_QUEUE count as gets, too.
@@ -241,9 +241,9 @@ FL_END_DECLS
  * FL_QUEUE_OF(struct job, job_queue), at file scope, makes the type job_queue, and for each
  * function fl_queue_... a typed form job_queue_...: job_queue_put(q, job), job_queue_get(q, &job).
  *
- * job_queue_untyped(q) returns the same queue as an fl_queue *, for example for FL_ON_QUEUE() and
- * FL_SELECT(). job_queue_create() also returns -EINVAL if the config has `drop` or `compare`, and
- * the alignment of the type is above the size of two pointers.
+ * job_queue_untyped(q) returns it as an fl_queue *, for example for FL_ON_QUEUE() and FL_SELECT().
+ * job_queue_create() also returns -EINVAL if the config has `drop` or `compare`, and the alignment
+ * of the type is above the size of two pointers.
  */
 #include <fairlead/private/queue_of.h>
 

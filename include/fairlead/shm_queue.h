@@ -172,7 +172,7 @@ FL_API FL_MUST_CHECK int fl_shm_queue_close_now(fl_shm_queue *q, size_t *dropped
 /*
  * Counts one item or frame that was got as done, for fl_shm_queue_join(). Any context may do so,
  * for example for a dead consumer. Returns 0, -ETIMEDOUT or -EBADMSG, as fl_shm_queue_close() does,
- * or -EINVAL if all that were got are done already.
+ * or -EINVAL if all that were got are done.
  */
 FL_API FL_MUST_CHECK int fl_shm_queue_task_done(fl_shm_queue *q);
 
@@ -198,8 +198,8 @@ FL_API size_t fl_shm_queue_item_size(const fl_shm_queue *q);
 
 /*
  * FL_ON_SHM_QUEUE() and FL_ON_SHM_QUEUE_SPACE() are objects for FL_WAIT_ANY(), ready when there is
- * an item or a frame, and when there is space for an item or an empty frame. Both are ready if the
- * queue is closed.
+ * an item or a frame, and when there is space for an item or an empty frame; both, if the queue is
+ * closed.
  */
 #define FL_ON_SHM_QUEUE(q) FL__ON(fl__on_shm_queue, (q))
 #define FL_ON_SHM_QUEUE_SPACE(q) FL__ON(fl__on_shm_queue_space, (q))
@@ -214,8 +214,8 @@ FL_END_DECLS
 /*
  * FL_SHM_QUEUE_OF(struct job, job_queue), at file scope, makes the type job_queue, and a
  * job_queue_... form of each fl_shm_queue_... function for items. job_queue_attach() also returns
- * -EBADMSG if the queue has another item size. job_queue_untyped(q) returns the same handle as an
- * fl_shm_queue *, for example for FL_ON_SHM_QUEUE().
+ * -EBADMSG if the queue has another item size. job_queue_untyped(q) returns it as an fl_shm_queue
+ * *, for example for FL_ON_SHM_QUEUE().
  */
 #include <fairlead/private/shm_queue_of.h>
 

@@ -77,7 +77,7 @@ FL_END_DECLS
 /*
  * FL_SPSC_OF(struct sample, samples), at file scope in C or C++, makes the type samples, and for
  * each function fl_spsc_... a typed form samples_...: samples_try_put(q, sample).
- * samples_untyped(q) returns the same ring as an fl_spsc *.
+ * samples_untyped(q) returns it as an fl_spsc *.
  */
 #include <fairlead/private/spsc_of.h>
 

@@ -183,8 +183,7 @@ FL_INLINE FL_MUST_CHECK ssize_t fl_stream_read_line(fl_stream *_s, char *_line, 
 FL_API size_t fl_stream_got(const fl_stream *s);
 
 /*
- * Writes all `size` bytes. Blocks the calling fiber while the system has no space for them. Returns
- * 0, or:
+ * Writes all `size` bytes. Blocks the calling fiber while the system has no space. Returns 0, or:
  *   -EPIPE  fl_stream_close_write() was called before, or the peer no longer reads
  *   -ETIMEDOUT, -ECANCELED, -ENOMEM, other
  *           see "Results" in fairlead/stream.h; fl_stream_written() bytes were written
@@ -274,14 +273,14 @@ FL_API size_t fl_stream_written(const fl_stream *s);
 FL_API FL_MUST_CHECK int fl_stream_close_write(fl_stream *s);
 
 /*
- * Returns the descriptor, which the stream still owns, or -1 if fl_stream_close_write() has closed
- * a pipe. Afterwards fl_stream_free() closes at once.
+ * Returns the descriptor, which the stream owns, or -1 if fl_stream_close_write() has closed a
+ * pipe. Afterwards fl_stream_free() closes at once.
  */
 FL_API int fl_stream_fd(fl_stream *s);
 
 /*
- * Stores the peer's address in `*a`. Its `size` is 0 if the peer has no name, or the stream is not
- * a socket. Returns 0, or -ENOTCONN if the connection is gone.
+ * Stores the peer's address in `*a`, with `size` 0 if the peer has no name, or the stream is not a
+ * socket. Returns 0, or -ENOTCONN if the connection is gone.
  */
 FL_API FL_MUST_CHECK int fl_stream_peer_address(const fl_stream *s, fl_address *a);
 
@@ -300,9 +299,8 @@ typedef struct fl_peer_credentials {
 } fl_peer_credentials;
 
 /*
- * Stores the credentials of the process that made the other side of a Unix socket, of the time of
- * its connect(), listen() or socketpair(). Returns 0, or -ENOTSUP if the stream is not a Unix
- * socket.
+ * Stores the credentials of the process that made the other side of a Unix socket, as of its
+ * connect(), listen() or socketpair(). Returns 0, or -ENOTSUP if the stream is not a Unix socket.
  */
 FL_API FL_MUST_CHECK int fl_stream_peer_credentials(const fl_stream *s, fl_peer_credentials *peer);
 
