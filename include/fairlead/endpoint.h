@@ -99,7 +99,7 @@ FL_API void fl_endpoint_free(fl_endpoint *o);
  * -ECANCELED, or:
  *   -EMFILE, -ENFILE  too many descriptors. The client waits for the next call
  *   -ENOMEM           out of memory. The client's connect may fail
- *   -ETOOMANYREFS     see "Codes" in fairlead/defs.h. The client's connect fails
+ *   -ETOOMANYREFS     too many descriptors were sent. The client's connect fails
  */
 FL_API FL_MUST_CHECK int fl_endpoint_accept_until(fl_endpoint *o, fl_pipe **pipe, fl_time deadline,
                                                   fl_cancel_token *cancel);
@@ -122,7 +122,7 @@ FL_API int fl_endpoint_fd(const fl_endpoint *o);
  *   -EACCES                 the mode of the file forbids the connect, or one side refuses the
  *                           other's user
  *   -EPROTO                 the server's items have another type, version or size; `region` is not
- *                           NULL, but the server has none; or its region is of another PID
+ *                           NULL, but the server has none; or that region is of another PID
  *                           namespace
  *   -EBADMSG                what has come is not a message of an endpoint
  *   -EPROTONOSUPPORT        the server uses another version of Fairlead

@@ -107,17 +107,16 @@ FL_API FL_MUST_CHECK int fl_group_submit_with(fl_group *g, const fl_task_type *t
  * If a worker of the group's thread executor joins, it may run pending tasks, usually members that
  * it has submitted itself, and a deadline does not interrupt them. So do not join while you hold a
  * mutex that such a task locks. Returns:
- *   0            joined: no member has failed; also after fl_group_cancel(), or without members
- *   FL_ETASK     joined: a member has failed, or a cancel or a deadline has ended members early:
- *                see fl_group_error()
- *   -EAGAIN      only fl_group_try_join(), not joined: members are left
- *   -ETIMEDOUT, -ECANCELED
- *                only fl_group_join_until(), not joined: the deadline has passed, or the token was
- *                cancelled
- *   -EDEADLK     not joined: the wait would never end, because the caller runs within a member, or
- *                its scope descends from the group's token, or members need this thread for their
- *                loop or executor
- *   -EOWNERDEAD  not joined: in a forked child, the executor is the parent's
+ *   0                       joined: no member has failed; also after fl_group_cancel(), or without
+ *                           members
+ *   FL_ETASK                joined: a member has failed, or a cancel or a deadline has ended
+ *                           members early: see fl_group_error()
+ *   -EAGAIN                 only fl_group_try_join(), not joined: members are left
+ *   -ETIMEDOUT, -ECANCELED  only fl_group_join_until(): not joined
+ *   -EDEADLK                not joined: the wait would never end, because the caller runs within a
+ *                           member, its scope descends from the group's token, or members need this
+ *                           thread for their loop or executor
+ *   -EOWNERDEAD             not joined: in a forked child, the executor is the parent's
  *
  * Memory order: after a join, the caller sees what the members wrote.
  */

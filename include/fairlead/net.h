@@ -34,16 +34,14 @@ FL_BEGIN_DECLS
  *
  * Results of a lookup
  *
- * Each function that takes a host may return:
- *   -ENOENT        the name does not exist, or has no address; the log says why
- *   -EAGAIN        the name servers do not answer now, or no thread can be started
- *   -EIO           the name servers refuse, or another error of getaddrinfo()
- *   -ENAMETOOLONG  the host is longer than 255 bytes, or too long for getaddrinfo()
- *   -ENOMEM        out of memory
- *   -EAFNOSUPPORT  the system does not have the family of the address
- *   -EINVAL        the host is NULL, or an invalid name
- *   -EMFILE, -ENFILE, other
- *                  an error of the system
+ * Each function that takes a host may return -ENOMEM, or:
+ *   -ENOENT                  the name does not exist, or has no address; the log says why
+ *   -EAGAIN                  the name servers do not answer now, or no thread can be started
+ *   -EIO                     the name servers refuse, or another error of getaddrinfo()
+ *   -ENAMETOOLONG            the host is longer than 255 bytes, or too long for getaddrinfo()
+ *   -EAFNOSUPPORT            the system does not have the family of the address
+ *   -EINVAL                  the host is NULL, or an invalid name
+ *   -EMFILE, -ENFILE, other  an error of the system
  */
 
 /*
@@ -155,8 +153,8 @@ FL_API int fl_listener_fd(const fl_listener *l);
  * -EMFILE, -ENFILE, -ENOMEM, -ENOSPC, -ENOTSUP, or:
  *   -ETIMEDOUT  the deadline passed, or the system gave up, after minutes
  *   -ECONNREFUSED, -EHOSTUNREACH, -ENETUNREACH, -EADDRNOTAVAIL
- *               all attempts failed. The code is that of the last attempt that failed at the remote
- *               side or, if none did, of the last attempt
+ *               all attempts failed: the code of the last one that failed at the remote side or, if
+ *               none did, of the last
  *   other       an error of the system or the lookup ("Results of a lookup" in fairlead/net.h)
  */
 FL_API FL_MUST_CHECK int fl_stream_connect_tcp_until(fl_stream **s, const char *host, uint16_t port, fl_time deadline,

@@ -85,14 +85,14 @@ FL_BEGIN_DECLS
  * -EPERM or -EACCES. So drop privileges before you create process executors, or free these first.
  * Programs and FL_PROCESS_EXEC use no fork server.
  *
- * If the fork server dies, so do its daemons. Its other processes run on, but how they end is not
- * known.
+ * If the fork server dies, so do its daemons. Its other processes run on, but how they end is
+ * unknown.
  *
  * Daemons
  *
- * A process that was started with `daemon` is killed when the process that started it ends, even by
- * SIGKILL, or when the library is unloaded. Processes that the daemon has started live on, unless
- * fl_process_free() or fl_process_stop() kills the whole `group`.
+ * A process started with `daemon` is killed when the process that started it ends, even by SIGKILL,
+ * or when the library is unloaded. Its own processes live on, unless fl_process_free() or
+ * fl_process_stop() kills the whole `group`.
  *
  * The terminal
  *
@@ -155,8 +155,8 @@ typedef struct fl_process_config {
 	const int *fds;
 	unsigned n_fds; /* up to FL_PROCESS_FDS_MAX */
 	/*
-	 * Whether the process leads a process group, so that fl_process_stop() also stops the
-	 * processes that it has started ("The terminal" above).
+	 * Whether the process leads a process group, so that fl_process_stop() also stops its own
+	 * processes ("The terminal" above).
 	 */
 	bool group;
 	uintptr_t more_[4];
@@ -220,10 +220,9 @@ FL_API FL_MUST_CHECK int fl_process_preload(void);
  *   -EBADF           a descriptor is not open; or `in`, `out` or `err` has a value that it cannot
  *                    take
  *   -ENOENT          there is no such program or directory; the task is not registered, here or in
- *                    the new process; or, with FL_PROCESS_FORK and several threads, there is no
- *                    /proc
- *   -EPROTO          this program's file was replaced, or it ended without calling
- *                    fl_process_main(); or the task differs in the new process
+ *                    the new process; or, with FL_PROCESS_FORK and several threads, no /proc
+ *   -EPROTO          this program's file was replaced, or it ended without fl_process_main(); or
+ *                    the task differs in the new process
  *   -EEXIST          two tasks have the name of `task`, here or in the new process
  *   -EDEADLK         FL_PROCESS_FORK in a process with several threads, or in a fiber
  *   -EPERM, -EACCES  the fork server has other rights than the caller, or may not take on its
@@ -240,7 +239,7 @@ FL_API FL_MUST_CHECK int fl_process_preload(void);
  *                    again
  *   -ENODEV          an output is FL_PROCESS_NULL, and the system has no /dev/null
  *   -EAGAIN          the system has no process for it now; or the caller's rights changed meanwhile
- *   other            an error of the system, such as -EACCES of a file that may not be executed
+ *   other            an error of the system, such as -EACCES for a file that may not be executed
  */
 FL_API FL_MUST_CHECK int fl_process_start(fl_process **p, const fl_process_config *config);
 
@@ -249,7 +248,7 @@ FL_API FL_MUST_CHECK int fl_process_start(fl_process **p, const fl_process_confi
  * Blocks the calling context, except fl_process_try_join(). You may join a process again. Returns
  * 0, -EAGAIN, -ETIMEDOUT, -ECANCELED, or:
  *   -EOWNERDEAD  the fork server died before the process ended, so its status is not known
- *   -ECHILD      other code has reaped the process by waitpid(), or SIGCHLD is ignored
+ *   -ECHILD      other code has reaped the process, or SIGCHLD is ignored
  *   -ENOSYS      a sandbox forbids waitid(), so the status of a child is not known
  *   -ENOMEM      the process has ended, and there is no memory to receive its status
  */
@@ -266,8 +265,8 @@ FL_INLINE FL_MUST_CHECK int fl_process_try_join(fl_process *_p, fl_process_statu
 }
 
 /*
- * Sends a signal to the process, and never to another process that got its number afterwards.
- * Returns 0, or:
+ * Sends a signal to the process, never to another one that got its number afterwards. Returns 0,
+ * or:
  *   -ESRCH   the process has ended
  *   -EINVAL  `signal` is not a signal
  *   -EPERM   the process runs as another user, or a sandbox forbids pidfd_send_signal()
@@ -297,7 +296,7 @@ FL_INLINE FL_MUST_CHECK int fl_process_kill(fl_process *_p)
  * The call blocks the calling context, and a cancel does not end it. Meanwhile another fiber or
  * thread must read the pipes of the process, which could otherwise block in a write. Returns 0, or:
  *   -EPERM   an error of fl_process_signal(); the process runs on
- *   -ENOSYS  an error of fl_process_signal(), and the process runs on; or of fl_process_join()
+ *   -ENOSYS  the same; or an error of fl_process_join()
  *   -EOWNERDEAD, -ECHILD, -ENOMEM
  *            an error of fl_process_join(): the status is not known
  */

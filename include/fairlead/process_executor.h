@@ -101,12 +101,10 @@ FL_BEGIN_DECLS
  *   -ENOENT   the initializer is not registered
  *   -EEXIST   another task has the initializer's name
  *
- * A submit to a process executor may also return:
+ * A submit to a process executor may also return -EMFILE, -ENFILE, -ENOSPC, or:
  *   -ENOENT  the task is not registered here under its name
  *   -EEXIST  another task is registered under its name: see fl_task_register()
  *   -EAGAIN  the executor's own thread cannot be started
- *   -EMFILE, -ENFILE, -ENOSPC
- *            see "Codes" in fairlead/defs.h
  *   -ENOSYS  a sandbox forbids eventfd() or epoll_create1()
  */
 FL_API FL_MUST_CHECK int fl_process_executor_create(fl_executor **e, const fl_executor_config *config);

@@ -42,12 +42,11 @@ FL_BEGIN_DECLS
  * Creates a serial executor over `target`: a thread, loop, sequential or serial executor. Over a
  * serial executor, the tasks of both run one at a time. Over a sequential executor, a submit runs
  * the task, unless another thread is running tasks of the same serial executor: then that thread
- * runs it. Returns 0, -ENOMEM, or:
+ * runs it. Returns 0, -ENOMEM, -EOWNERDEAD, or:
  *
- *   -ENOTSUP     the tasks of `target` run in other processes (one worker also runs its tasks one
- *                at a time)
- *   -EINVAL      the config is invalid (see its members)
- *   -EOWNERDEAD  in a forked child, `target` is an executor of the parent
+ *   -ENOTSUP  the tasks of `target` run in other processes (one worker also runs its tasks one at a
+ *             time)
+ *   -EINVAL   the config is invalid (see its members)
  *
  * Memory order: each task sees what the tasks before it wrote.
  */

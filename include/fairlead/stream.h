@@ -36,9 +36,8 @@ FL_BEGIN_DECLS
  *
  * Results
  *
- * In addition to its own list, each function that reads, writes or ends a stream may return:
- *   -ETIMEDOUT, -ECANCELED, -ENOMEM, -EFAULT
- *                  see "Codes" in fairlead/defs.h
+ * In addition to its own list, each function that reads, writes or ends a stream may return
+ * -ETIMEDOUT, -ECANCELED, -ENOMEM, -EFAULT, or:
  *   -EBUSY         another fiber uses this direction of the stream
  *   -ECONNRESET    the peer has reset the connection, and written bytes may be lost
  *   -ECONNABORTED  fl_stream_abort() was called, or the peer's system stopped answering
@@ -239,8 +238,8 @@ FL_INLINE FL_MUST_CHECK int fl_stream_send_fds(fl_stream *_s, const void *_data,
  * stream only by this function, because other reads close descriptors. Returns:
  *   > 0        the number of bytes
  *   0          the end of the stream
- *   -EMSGSIZE  `fds` is too small. The descriptors are closed
- *   -EMFILE    the process has too few free descriptors. Those that came are closed
+ *   -EMSGSIZE  `fds` is too small, and the descriptors were closed
+ *   -EMFILE    too few free descriptors; those that came were closed
  *   -ENOTSUP   the stream is not a Unix socket
  *   -EINVAL    `size` is 0
  *   -ENOMEM    out of memory; fl_stream_got() bytes may be in `buffer`
@@ -306,11 +305,10 @@ FL_API FL_MUST_CHECK int fl_stream_peer_credentials(const fl_stream *s, fl_peer_
 
 /*
  * Makes a pidfd of the process that fl_stream_peer_credentials() names, which becomes readable when
- * the process ends. It is close-on-exec, and yours. Returns:
- *   >= 0              the descriptor
- *   -ENOTSUP          the stream is not a Unix socket, or the system is older than Linux 6.5
- *   -ESRCH            before Linux 6.16: the process has ended and was reaped
- *   -EMFILE, -ENFILE  see "Codes" in fairlead/defs.h
+ * the process ends. It is close-on-exec, and yours. Returns -EMFILE, -ENFILE, or:
+ *   >= 0      the descriptor
+ *   -ENOTSUP  the stream is not a Unix socket, or the system is older than Linux 6.5
+ *   -ESRCH    before Linux 6.16: the process has ended and was reaped
  */
 FL_API FL_MUST_CHECK int fl_stream_peer_pidfd(const fl_stream *s);
 

@@ -63,12 +63,11 @@ FL_INLINE void fl_timer_init(fl_timer *_t)
  * last of them is made.
  *
  * `t` must not move until the call has begun or the timer was cancelled; a periodic timer, until it
- * was cancelled. Returns 0, or:
+ * was cancelled. Returns 0, -ENOMEM, or:
  *   -EBUSY      `t` is pending already
  *   -ECANCELED  the caller is the function of `t`, and another context has cancelled `t`
  *   -EINVAL     only fl_timer_start_every(): `period` is not above 0
  *   -EAGAIN     the thread cannot be started, or the process is at its end
- *   -ENOMEM     out of memory for the thread
  */
 FL_API FL_MUST_CHECK int fl_timer_start(fl_timer *t, fl_time deadline, fl_timer_callback *function, void *arg);
 FL_API FL_MUST_CHECK int fl_timer_start_every(fl_timer *t, fl_time first, fl_duration period,
