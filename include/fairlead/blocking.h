@@ -17,7 +17,7 @@ FL_BEGIN_DECLS
  *
  * A thread executor runs at most `.workers` tasks at a time, not counting those in blocking
  * sections, on up to FL_WORKERS_MAX threads. Sections may be nested. A section locks a mutex twice,
- * so use it for what takes longer than a few microseconds.
+ * so use it for more than a few microseconds.
  *
  * Some waits of the library are blocking sections, too, as soon as they sleep:
  *

@@ -102,31 +102,27 @@ FL_API FL_MUST_CHECK int fl_bytes_alloc(fl_bytes *b, size_t n, size_t each);
 /*
  * Changes the size of `*b`, and keeps the contents. New bytes are not zeroed. The library's memory
  * grows by doubling and shrinks in place; memory that is borrowed, adopted or shared is copied.
- * Returns 0, -ENOMEM, or:
- *   -E2BIG  the size is above FL_TASK_SIZE_MAX
+ * Returns 0, -ENOMEM, or -E2BIG if the size is above FL_TASK_SIZE_MAX.
  */
 FL_API FL_MUST_CHECK int fl_bytes_resize(fl_bytes *b, size_t size);
 
 /*
  * Appends a copy of `size` bytes, which may lie in `*b` itself. Grows as fl_bytes_resize() does.
- * Returns 0, -ENOMEM, or:
- *   -E2BIG  the size would be above FL_TASK_SIZE_MAX
+ * Returns 0, -ENOMEM, or -E2BIG if the size would be above FL_TASK_SIZE_MAX.
  */
 FL_API FL_MUST_CHECK int fl_bytes_append(fl_bytes *b, const void *data, size_t size);
 
 /*
- * Makes `*b` a handle of memory that you have allocated, and frees what `*b` had. The last free of
- * the memory calls drop(data, user), unless `drop` is NULL, on any thread, so `drop` must not wait.
- * Returns 0, -ENOMEM, or:
- *   -E2BIG  `size` is above FL_TASK_SIZE_MAX
+ * Makes `*b` a handle of your memory, and frees what `*b` had. The last free of the memory calls
+ * drop(data, user), unless `drop` is NULL, on any thread, so `drop` must not wait. Returns 0,
+ * -ENOMEM, or -E2BIG if `size` is above FL_TASK_SIZE_MAX.
  */
 FL_API FL_MUST_CHECK int fl_bytes_adopt(fl_bytes *b, void *data, size_t size, void (*drop)(void *data, void *user),
                                         void *user);
 
 /*
  * Makes `*to` a further handle of the memory of `*from`, or of a copy if `*from` borrows it, and
- * frees what `*to` had. Returns 0, -ENOMEM, or:
- *   -E2BIG  the copy would be above FL_TASK_SIZE_MAX
+ * frees what `*to` had. Returns 0, -ENOMEM, or -E2BIG if the copy would be above FL_TASK_SIZE_MAX.
  */
 FL_API FL_MUST_CHECK int fl_bytes_ref(fl_bytes *to, const fl_bytes *from);
 

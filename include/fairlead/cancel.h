@@ -116,9 +116,8 @@ static inline void fl__scoped_fl_cancel_token(fl_cancel_token *_c)
  * call returns; or at once, in the registering context, if the token was cancelled or its deadline
  * has passed before. A deadline that passes later runs no callback.
  *
- * The token of a task, promise, fiber, group or loop is cancelled when that object is cancelled,
- * and a group's token also when a member fails. So callbacks may run within fl_future_cancel(), for
- * example.
+ * The token of a task, promise, fiber, group or loop is cancelled with that object, and a group's
+ * token also when a member fails. So callbacks may run within fl_future_cancel(), for example.
  *
  * The function may lock, wait, cancel tokens, register and remove callbacks (also its own), and
  * destroy the token. It must return.
@@ -150,9 +149,9 @@ FL_API bool fl_cancel_token_on_request(fl_cancel_token *c, fl_cancel_callback *c
                                        void *arg);
 
 /*
- * Removes `cb`, so that its function does not run after the call. If another context runs the
- * function now, the call blocks the calling context until it has returned, and no cancel ends this
- * wait. So hold no lock that the function takes.
+ * Removes `cb`, so that its function does not run after the call. While another context runs the
+ * function, the call blocks the calling context, and no cancel ends this wait, so hold no lock that
+ * the function takes.
  *
  * Remove `cb` before its memory is freed and, unless the function has run, before the token is
  * destroyed. Only one context at a time may remove it, not counting the function itself. Returns:
@@ -209,7 +208,7 @@ FL_API FL_MUST_CHECK int fl_timeout_end(fl_timeout *t, int rc);
 
 /*
  * Calls `function(arg)` under a timeout, even after the deadline, and stores its result in
- * `*result`, unless `result` is NULL. Returns 0, or:
+ * `*result`, which may be NULL. Returns 0, or:
  *   -ETIMEDOUT  the function returned -ECANCELED because of the deadline
  *   -ECANCELED  the function returned -ECANCELED because of the caller's own scope
  */

@@ -22,7 +22,7 @@ FL_BEGIN_DECLS
  *   FL_DEBUG_CONTENTION  prints a profile to standard error at exit: fl_debug_contention().
  *
  * A report goes to the log handler (fairlead/error.h), in the context that caused it, which may
- * hold locks of the program.
+ * hold locks of yours.
  *
  * The first two modes also report a context that locks again what it already holds. Locks acquired
  * before debugging was switched on cause no report. In each mode the checks of fairlead/defs.h,
@@ -57,15 +57,15 @@ FL_API FL_MUST_CHECK int fl_debug_enable(unsigned modes);
 FL_API void fl_debug_dump(int fd);
 
 /*
- * Prints the contention profile to the descriptor `fd`: for each place in the program and kind of
- * object, how many calls and waits there were, and how long the waits and holds took
- * (docs/debugging.md). May block on the descriptor, and allocates memory.
+ * Prints the contention profile to the descriptor `fd`, on which it may block: for each place in
+ * the program and kind of object, the number of calls and waits, and how long the waits and holds
+ * took (docs/debugging.md). Allocates memory.
  */
 FL_API void fl_debug_contention(int fd);
 
 /*
- * Switches the recorder of events on or, with NULL or "", off. It keeps in memory the last events
- * of each thread (tasks, waits, workers and loops), for fl_trace_write().
+ * Switches on or, with NULL or "", off the recorder of the last events of each thread (tasks,
+ * waits, workers and loops), for fl_trace_write().
  *
  *     rc = fl_trace_enable("ring,exit,file=/tmp/mytrace");    // the file is written at exit
  *

@@ -134,7 +134,7 @@ FL_API void fl_group_cancel(fl_group *g);
 FL_API size_t fl_group_count(const fl_group *g);
 
 /*
- * These four say why a join has returned FL_ETASK or, before a join, which member has failed. The
+ * These say why a join has returned FL_ETASK or, before a join, which member has failed. The
  * results are valid until the group begins again.
  *
  * fl_group_error() returns the error of the first member that failed, or 0. If members were only
@@ -142,10 +142,9 @@ FL_API size_t fl_group_count(const fl_group *g);
  * fl_group_message() returns that member's message, or the text of the error; NULL without an
  * error.
  *
- * fl_group_failed_name() returns the name of the failed fiber or task type, or NULL.
- * fl_group_failed_index() returns the index of the failed member, or SIZE_MAX. Submits and starts
- * since the last join are counted from 0, including refused ones, unless the error was -EINVAL or
- * -ENOTSUP.
+ * fl_group_failed_name() returns the name of the failed fiber or task type, or NULL;
+ * fl_group_failed_index() the index of the failed member, or SIZE_MAX. Submits and starts since the
+ * last join are counted from 0, including refused ones, unless the error was -EINVAL or -ENOTSUP.
  */
 FL_API int fl_group_error(const fl_group *g);
 FL_API const char *fl_group_message(const fl_group *g);

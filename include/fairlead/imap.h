@@ -60,10 +60,10 @@ typedef struct fl_imap_config {
 	void *state;
 	/*
 	 * After the deadline, or a cancel of the token, the iteration submits nothing more, and
-	 * asks running tasks to stop. It still returns the arguments in progress, those of tasks
-	 * that did not finish normally with FL_ETASK and the error -ETIMEDOUT (deadline) or
-	 * -ECANCELED (token). Then the calls return that error. The token must outlive the
-	 * iteration; NULL means none, not the caller's scope.
+	 * asks running tasks to stop. It still returns the arguments in progress: if their tasks
+	 * did not finish normally, FL_ETASK with the error -ETIMEDOUT (deadline) or -ECANCELED
+	 * (token). Then the calls return that error. The token must outlive the iteration; NULL
+	 * means none, not the caller's scope.
 	 */
 	fl_time deadline;
 	fl_cancel_token *cancel;
@@ -99,7 +99,7 @@ FL_API FL_MUST_CHECK int fl_imap_create(fl_imap **it, fl_executor *e, const fl_t
  *               call submits again
  *
  * When its deadline, its token or `next` has ended the iteration, all later calls return the
- * reason. After another error it can go on. After -ETIMEDOUT or -ECANCELED of only this wait,
+ * reason. After another error it can go on: after -ETIMEDOUT or -ECANCELED of only this wait,
  * fl_imap_try_next() returns a result or -EAGAIN.
  *
  * Memory order: the task happens before the return of its result.

@@ -23,8 +23,8 @@ FL_BEGIN_DECLS
  */
 typedef struct fl_parallel_config {
 	/*
-	 * The most numbers in a call of the body; 0 means that the library chooses. Only between
-	 * two calls does a loop notice a cancel or a failure.
+	 * The most numbers in a call of the body; 0 lets the library choose. Only between two calls
+	 * does a loop notice a cancel or a failure.
 	 */
 	size_t grain;
 	fl_time deadline;        /* of the whole loop; FL_FOREVER means none */

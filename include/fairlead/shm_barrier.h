@@ -17,9 +17,7 @@ FL_BEGIN_DECLS
  *     int rc = fl_shm_barrier_init(&shared->barrier, 4); // once
  *     rc = fl_shm_barrier_wait(&shared->barrier);        // in four contexts: 0, 1, 2 and 3
  *
- * A barrier is 104 bytes. It breaks when a waiter times out or is cancelled, and when
- * fl_shm_barrier_abort() is called. Its waiters and all later callers then get -EPIPE, until
- * fl_shm_barrier_reset().
+ * A barrier is 104 bytes. It breaks, and is reset, as an fl_barrier (fairlead/barrier.h).
  *
  * A process that is killed while it waits still counts as arrived. One that is killed earlier does
  * not, and the others wait for it. The barrier passes or breaks for all parties at once.
@@ -54,11 +52,8 @@ FL_INLINE FL_MUST_CHECK int fl_shm_barrier_init(fl_shm_barrier *_b, uint32_t _pa
 
 /*
  * Arrives at the barrier, and waits until all parties have arrived. Both functions block the
- * calling context. Returns:
- *   0 to parties - 1        the place of the caller in the order of arrival
- *   -EPIPE                  the barrier is broken, or was broken or reset during the wait
- *   -ECANCELED, -ETIMEDOUT  the caller gave up, and the barrier is now broken
- *   -EBADMSG                the memory is damaged, or not a barrier
+ * calling context. Returns 0 to parties - 1, -EPIPE, -ECANCELED or -ETIMEDOUT, as fl_barrier_wait()
+ * does, or -EBADMSG if the memory is damaged, or not a barrier.
  */
 FL_API FL_MUST_CHECK int fl_shm_barrier_wait_until(fl_shm_barrier *b, fl_time deadline, fl_cancel_token *cancel);
 FL_INLINE FL_MUST_CHECK int fl_shm_barrier_wait(fl_shm_barrier *_b)

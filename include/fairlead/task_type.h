@@ -55,7 +55,7 @@ typedef struct fl_task_type {
 
 /*
  * The most bytes of argument and result of a submitted task together, or of each for
- * fl_process_start(), and the largest alignment of either.
+ * fl_process_start(), and the largest alignment.
  */
 #define FL_TASK_SIZE_MAX ((size_t)1 << 30)
 #define FL_TASK_ALIGN_MAX 64

@@ -161,8 +161,9 @@ FL_API extern const fl_on_type fl__on_thread;
 /*
  * Returns how many CPUs the calling thread may use, at least 1: the least of its affinity mask, the
  * quota of its control groups, rounded up, and the environment variable FL_CPUS (docs/security.md).
- * Executors of threads and processes have this many workers by default. Each call reads files. The
- * first one also reads the environment, which no other thread may change meanwhile.
+ * Executors of threads and processes have this many workers by default, up to FL_WORKERS_MAX. Each
+ * call reads files. The first one also reads the environment, which no other thread may change
+ * meanwhile.
  */
 FL_API unsigned fl_cpu_count(void);
 

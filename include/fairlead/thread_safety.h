@@ -3,7 +3,7 @@
 #define FAIRLEAD_THREAD_SAFETY_H
 
 /*
- * Attributes by which clang checks, at compile time, that data are used only under their lock.
+ * Attributes by which clang checks that data are used only under their lock.
  *
  *     static fl_mutex lock = FL_MUTEX_INIT;
  *     static long balance FL_GUARDED_BY(lock);
@@ -14,7 +14,7 @@
  * `balance` or a call of add() without `lock`, a return that leaves `lock` locked, and other errors
  * (docs/guide/checked-locks.md).
  *
- * The attributes change no code. They are empty before clang 19 and with other compilers. To switch
+ * The attributes change no code, and are empty before clang 19 and with other compilers. To switch
  * them off, define FL_THREAD_SAFETY as 0 for the whole program.
  *
  * An argument is a lock, not its address: `lock`, or `*lock` if `lock` is a pointer. The attributes
@@ -36,7 +36,7 @@
 
 /*
  * In C, clang before 23 cannot find the lock of a guarded member, so the lock's address stands for
- * that lock in any struct of the type. Then clang reports less, but nothing wrong.
+ * that lock in any struct of the type. So clang reports less, but nothing wrong.
  */
 #if FL_THREAD_SAFETY && !defined __cplusplus && __clang_major__ < 23
 #define FL__LOCK_OF_DATA(lock) &lock
@@ -68,9 +68,9 @@
 #define FL_EXCLUDES(...) FL__THREAD_SAFETY(__locks_excluded__(__VA_ARGS__))
 
 /*
- * Stand after the declaration of a function that returns with the locks held, or that unlocks them.
- * The first argument of FL_TRY_ACQUIRE(0, lock) is the result that means "locked": 0, false or
- * true. Compare the result of such a function only with 0.
+ * Stand after the declaration of a function that returns with the locks held, or unlocks them. The
+ * first argument of FL_TRY_ACQUIRE(0, lock) is the result that means "locked": 0, false or true.
+ * Compare the result of such a function only with 0.
  */
 #define FL_ACQUIRE(...) FL__THREAD_SAFETY(__acquire_capability__(__VA_ARGS__))
 #define FL_ACQUIRE_SHARED(...) FL__THREAD_SAFETY(__acquire_shared_capability__(__VA_ARGS__))

@@ -21,7 +21,7 @@ FL_BEGIN_DECLS
  * the timers of an event loop.
  *
  * A thread of the library, "timers" (docs/in-your-process.md), calls the functions one after the
- * other, ordered by deadline, and those with equal deadlines by start. A long function delays the
+ * other, ordered by deadline, or by start if the deadlines are equal. A long function delays the
  * others, so submit a task instead. A process that ends does not wait for its timers.
  *
  * The function may lock, wait, and start, cancel and destroy timers, also its own. It may free the
