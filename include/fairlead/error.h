@@ -40,8 +40,8 @@ FL_API const char *fl_error_text(int rc);
  *     what: FL_ETASK: the task failed
  *
  * The second form shows the failure of the thread's last call that returned FL_ETASK, except
- * fl_thread_join(), fl_fiber_join() and fl_loop_run(); the third, that there was none, or one of
- * another fiber since.
+ * fl_thread_join(), fl_fiber_join() and fl_loop_run(). The third is used if there was none, or if
+ * another fiber of the thread has had one since.
  */
 FL_API int fl_perror(int rc, const char *what);
 

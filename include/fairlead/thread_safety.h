@@ -3,7 +3,7 @@
 #define FAIRLEAD_THREAD_SAFETY_H
 
 /*
- * Attributes by which clang checks that data are used only under their lock.
+ * Attributes by which clang checks, at compile time, that data are used only under their lock.
  *
  *     static fl_mutex lock = FL_MUTEX_INIT;
  *     static long balance FL_GUARDED_BY(lock);
