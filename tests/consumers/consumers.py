@@ -62,6 +62,11 @@ GUIDE_PRINTS = {  # under which heading the guide has a program, and what that p
     "Other programs": "4\n30\n100\nsort ended with 0\n",
     "Data and their lock": "70\n",
     "Results in order, for a reader and a writer": "9\n1\n-1 is negative\n",
+    "A pool with an initializer and maxtasksperchild": "7 14 21\n",
+    "What a child of fork() may do": "49\n",
+    "A call that blocks": "has a size\n",
+    "Work every five seconds": "work\n",
+    "Tasks that run one at a time": "4980 cents\n",
 }
 EXAMPLES = ("locks", "queues", "one_task")  # in examples/
 TYPES_OF = ["FL_QUEUE_OF", "FL_MPMC_OF", "FL_SPSC_OF", "FL_SHM_QUEUE_OF",
