@@ -33,10 +33,15 @@ static struct name {
 } names[LAB_SHARED_NODES];
 
 static FILE *streams[LAB_IO_NUMBERS]; /* the open stream of each descriptor, or NULL */
+/*
+ * The streams that the program has closed. The C library closes them when the execution has ended,
+ * so that no other stream gets the address of a closed one.
+ */
 static struct closed {
-	const FILE *stream;
+	FILE *stream;
 	struct lab_place at;
-} closed[LAB_IO_NUMBERS]; /* the stream of each descriptor that was closed last in this execution */
+} * closed;
+static size_t n_closed, closed_room;
 
 void lab_io_file_reset(void)
 {
@@ -45,7 +50,8 @@ void lab_io_file_reset(void)
 			(void)fclose(streams[i]);
 			streams[i] = NULL;
 		}
-	memset(closed, 0, sizeof closed);
+	while (n_closed > 0)
+		(void)fclose(closed[--n_closed].stream);
 }
 
 /*
@@ -291,8 +297,9 @@ static int file_fclose(FILE *stream)
 	unsigned i = 0;
 	while (streams[i] != stream)
 		i++;
-	closed[i] = (struct closed){stream, lab_here(PC)};
-	fclose(stream);
+	closed = lab_grown(closed, n_closed, &closed_room, sizeof *closed);
+	closed[n_closed++] = (struct closed){stream, lab_here(PC)};
+	fflush(stream);
 	streams[i] = NULL;
 	return lab_io_close((int)i, PC);
 }
@@ -333,8 +340,8 @@ bool lab_io_use_stream(const FILE *stream, uintptr_t pc)
 		if (streams[i] == stream) /* no other thread has closed it before this step */
 			return true;
 	}
-	LAB_EACH (i, closed)
-		if (stream && closed[i].stream == stream)
+	for (size_t i = 0; i < n_closed; i++)
+		if (closed[i].stream == stream)
 			lab_misuse(pc, "uses a stream that %s has closed at %s", lab.threads[closed[i].at.thread].name,
 			           lab_site_name(closed[i].at.pc));
 	return false;

@@ -215,18 +215,20 @@ static int libc_fflush(FILE *to)
 	return 0;
 }
 
-static int libc_setvbuf(FILE *to, char *buffer, int mode, size_t size)
+/* A stream does not use a buffer of the program, so it does not access the buffer's memory. */
+static int libc_setvbuf(FILE *to, const char *buffer, int mode, size_t size)
 {
-	(void)buffer;
-	(void)mode;
 	(void)size;
+	if (buffer && mode != _IONBF)
+		lab_unknown_is_partial("setvbuf");
 	FOR_OUTPUT("setvbuf", to, PC, 0);
 	return 0;
 }
 
-static void libc_setbuf(FILE *to, char *buffer)
+static void libc_setbuf(FILE *to, const char *buffer)
 {
-	(void)buffer;
+	if (buffer)
+		lab_unknown_is_partial("setbuf");
 	FOR_OUTPUT("setbuf", to, PC, (void)0);
 }
 
@@ -248,6 +250,56 @@ static void *libc_memchr(const void *from, int c, size_t size)
 	void *found = memchr(from, c, size);
 	lab_reads(from, found ? (size_t)((char *)found - (const char *)from) + 1 : size, PC);
 	return found;
+}
+
+/*
+ * --- functions that call back ---
+ *
+ * The comparison may be a function of the C library, such as strcmp(). The model sees what such a
+ * function does only if lab_call_back() calls it.
+ */
+
+struct comparison {
+	void (*function)(void);
+	void *arg;
+};
+
+static int libc_compare(const void *a, const void *b, void *by)
+{
+	const struct comparison *c = by;
+	return (int)lab_call_back(c->function, (uintptr_t)a, (uintptr_t)b, (uintptr_t)c->arg);
+}
+
+/* The elements may also move after the last comparison, in which other threads may have run. */
+static void libc_sort(void *base, size_t n, size_t size, struct comparison by, uintptr_t pc)
+{
+	lab_writes(base, n * size, pc);
+	qsort_r(base, n, size, libc_compare, &by);
+	lab_writes(base, n * size, pc);
+}
+
+static void libc_qsort(void *base, size_t n, size_t size, void (*compare)(void))
+{
+	libc_sort(base, n, size, (struct comparison){compare, NULL}, PC);
+}
+
+static void libc_qsort_r(void *base, size_t n, size_t size, void (*compare)(void), void *arg)
+{
+	libc_sort(base, n, size, (struct comparison){compare, arg}, PC);
+}
+
+static const void *libc_bsearch(const void *key, const void *base, size_t n, size_t size, void (*compare)(void))
+{
+	for (size_t from = 0; from < n;) {
+		const size_t middle = (from + n) / 2;
+		const void *at = (const char *)base + middle * size;
+		const int order = (int)lab_call_back(compare, (uintptr_t)key, (uintptr_t)at, 0);
+		if (order == 0)
+			return at;
+		from = order > 0 ? middle + 1 : from;
+		n = order < 0 ? middle : n;
+	}
+	return NULL;
 }
 
 /*
@@ -374,6 +426,9 @@ LAB_CALLS = {
     CALL(setvbuf),
     CALL(setbuf),
     LAB_CALL("setlinebuf", libc_linebuf),
+    CALL(qsort),
+    CALL(qsort_r),
+    CALL(bsearch),
     CALL(rand),
     CALL(random),
     CALL(srand),

@@ -59,6 +59,15 @@ static inline bool lab_is_zero(const void *memory, size_t size)
 #define FORWARD_INIT(name, arguments, made) FORWARD_INIT_BY(name, REAL(name), arguments, made)
 
 /*
+ * Fills an object that a call has initialised with bytes that no static initialiser leaves, so that
+ * a copy of the object is not initialised.
+ */
+static inline void lab_fill(void *object, size_t size)
+{
+	memset(object, 0x6c, size);
+}
+
+/*
  * Returns the result of a call that ends with `error`: -1, with errno set; or 0 if `error` is 0.
  */
 static inline int lab_error(int error)

@@ -118,7 +118,7 @@ EXPORTED int pthread_cond_init(pthread_cond_t *cond, const pthread_condattr_t *a
 	const struct lab_made made = {(uintptr_t)cond, LAB_COND, (uint8_t)clock};
 	FORWARD_INIT_BY(pthread_cond_init, REAL_COND(pthread_cond_init), (cond, attributes), made);
 	lab_object_init(made, PC);
-	memset(cond, 0, sizeof *cond);
+	lab_fill(cond, sizeof *cond);
 	return 0;
 }
 

@@ -119,8 +119,7 @@ EXPORTED int pthread_mutex_init(pthread_mutex_t *mutex, const pthread_mutexattr_
 	const struct lab_made made = {(uintptr_t)mutex, LAB_MUTEX, mutex_type(type), robust == PTHREAD_MUTEX_ROBUST};
 	FORWARD_INIT(pthread_mutex_init, (mutex, attributes), made);
 	lab_object_init(made, PC);
-	memset(mutex, 0, sizeof *mutex);
-	mutex->__data.__kind = type;
+	lab_fill(mutex, sizeof *mutex);
 	return 0;
 }
 

@@ -238,7 +238,8 @@ void lab_keys_visit(void (*visit)(uintptr_t value, void *arg), void *arg)
 		if (t > 0 && lab.threads[t].state == LAB_DONE)
 			continue; /* nothing can read the values of a thread that has ended */
 		for (unsigned i = 0; values[t].generation == lab.generation && i < once_keys_made(); i++)
-			visit((uintptr_t)values[t].of[i], arg);
+			if (once_key_is_live(i)) /* nothing can read the values of a deleted key, either */
+				visit((uintptr_t)values[t].of[i], arg);
 	}
 }
 

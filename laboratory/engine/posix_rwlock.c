@@ -115,7 +115,7 @@ EXPORTED int pthread_rwlock_init(pthread_rwlock_t *lock, const pthread_rwlockatt
 	const struct lab_made made = {(uintptr_t)lock, LAB_RWLOCK};
 	FORWARD_INIT(pthread_rwlock_init, (lock, attributes), made);
 	lab_object_init(made, PC);
-	memset(lock, 0, sizeof *lock);
+	lab_fill(lock, sizeof *lock);
 	return 0;
 }
 

@@ -48,13 +48,23 @@ unsigned long lab_posix_self(void)
 /* Indices of the part of the buffer that belongs to the C library. */
 enum { CLEANUP_BEFORE, CLEANUP_DEPTH };
 
-/* Runs the handlers that are left, each in its own frame, and then ends the thread. */
-static _Noreturn void thread_unwind(uintptr_t pc)
+static _Noreturn void thread_left_cleanup(uintptr_t pc)
+{
+	lab_misuse(pc, "goes on after a return between pthread_cleanup_push() and pthread_cleanup_pop()");
+}
+
+/*
+ * Runs the handlers that are left, each in its own frame, and then ends the thread. The caller's
+ * frame is at `frame`; the frames of functions that have returned lie below it.
+ */
+static _Noreturn void thread_unwind(const void *frame, uintptr_t pc)
 {
 	struct posix_thread *t = thread_self();
 	__pthread_unwind_buf_t *buffer = t->cleanup;
 	if (!buffer)
 		lab_posix_end(t->result, pc);
+	if ((uintptr_t)buffer < (uintptr_t)frame)
+		thread_left_cleanup(pc);
 	t->cleanup = buffer->__pad[CLEANUP_BEFORE];
 	lab.self->depth = (unsigned)(uintptr_t)buffer->__pad[CLEANUP_DEPTH];
 	/*
@@ -84,13 +94,15 @@ DECLARED_AS("__pthread_register_cancel", void, lab_cleanup_push, __pthread_unwin
 DECLARED_AS("__pthread_unregister_cancel", void, lab_cleanup_pop, __pthread_unwind_buf_t *buffer)
 {
 	FORWARD_CLEANUP(lab_cleanup_pop, "__pthread_unregister_cancel");
+	if (thread_self()->cleanup != buffer)
+		thread_left_cleanup(PC);
 	thread_self()->cleanup = buffer->__pad[CLEANUP_BEFORE];
 }
 
 DECLARED_AS("__pthread_unwind_next", _Noreturn void, lab_cleanup_next, __pthread_unwind_buf_t *buffer)
 {
 	if (OURS())
-		thread_unwind(PC);
+		thread_unwind(__builtin_frame_address(0), PC);
 	((__typeof__(lab_cleanup_next) *)dlsym(RTLD_NEXT, "__pthread_unwind_next"))(buffer);
 	__builtin_trap();
 }
@@ -103,10 +115,47 @@ static unsigned thread_count_alive(void)
 	return n;
 }
 
+/*
+ * For each thread, the last use of its pthread_t by each thread. A pthread_t is valid until the
+ * thread has been joined, or is detached and has ended. Uses are not steps, so each of them must
+ * happen before that, whichever came first.
+ */
+static struct thread_uses {
+	uint32_t generation;
+	struct {
+		uint32_t clock;
+		uintptr_t pc; /* 0: there is no use */
+	} by[LAB_THREADS];
+} uses[LAB_THREADS];
+
+static struct thread_uses *thread_uses(unsigned id)
+{
+	struct thread_uses *u = &uses[id];
+	if (u->generation != lab.generation)
+		*u = (struct thread_uses){.generation = lab.generation};
+	return u;
+}
+
+/*
+ * The pthread_t of the thread becomes invalid, because the running thread does `what` to it, or is
+ * the thread and ends.
+ */
+static void thread_invalid(unsigned id, const char *what, uintptr_t pc)
+{
+	const struct thread_uses *u = &uses[id];
+	for (unsigned i = 0; u->generation == lab.generation && i < lab.n_threads; i++)
+		if (u->by[i].pc && !lab_is_known(i, u->by[i].clock))
+			lab_misuse(pc, "%s%s, but the use of its pthread_t by %s at %s is not ordered before", what,
+			           id == lab.self->id ? "" : lab.threads[id].name, lab.threads[i].name,
+			           lab_site_name(u->by[i].pc));
+}
+
 _Noreturn void lab_posix_end(void *result, uintptr_t pc)
 {
 	lab_keys_end(pc);
 	thread_self()->result = result;
+	if (thread_self()->detached)
+		thread_invalid(lab.self->id, "ends", pc);
 	lab_objects_left(pc);
 	lab_tls_end(pc);
 	if (lab.program && thread_count_alive() == 1)
@@ -125,6 +174,8 @@ static void *thread_run(void *arg)
 {
 	struct posix_thread *t = arg;
 	void *result = (void *)lab_call_back(t->start, (uintptr_t)t->arg, 0, 0);
+	if (t->cleanup)
+		thread_left_cleanup(lab.self->returned_at);
 	lab_posix_end(result, lab.self->returned_at);
 }
 
@@ -156,6 +207,11 @@ unsigned lab_posix_thread(unsigned long thread, const char *what, uintptr_t pc)
 	if (t->joined)
 		lab_misuse(pc, "%s %s, which %s has joined at %s", what, lab.threads[id].name,
 		           lab.threads[t->joiner.thread].name, lab_site_name(t->joiner.pc));
+	if (t->detached && lab.threads[id].state == LAB_DONE)
+		lab_misuse(pc, "%s %s, which is detached and has ended", what, lab.threads[id].name);
+	struct thread_uses *u = thread_uses(id);
+	u->by[lab.self->id].clock = lab_clock_after(lab.self);
+	u->by[lab.self->id].pc = pc;
 	return id;
 }
 
@@ -192,6 +248,7 @@ int lab_posix_join(unsigned long thread, void **result, int64_t deadline, uintpt
 	t->waited_for = false;
 	if (late)
 		return ETIMEDOUT;
+	thread_invalid(id, "joins ", pc);
 	t->joined = true;
 	t->joiner = lab_here(pc);
 	(void)lab_event((struct lab_op){LAB_JOIN, 0, 0, (uintptr_t)&lab.threads[id], pc});
@@ -202,7 +259,14 @@ int lab_posix_join(unsigned long thread, void **result, int64_t deadline, uintpt
 
 int lab_posix_detach(unsigned long thread, uintptr_t pc)
 {
-	thread_info(thread_id(thread, "detaches", pc))->detached = true;
+	const unsigned id = thread_id(thread, "detaches", pc);
+	struct thread_uses *u = thread_uses(id);
+	thread_info(id)->detached = true;
+	if (lab.threads[id].state == LAB_DONE)
+		thread_invalid(id, "detaches ", pc);
+	for (unsigned i = 0; i < lab.n_threads; i++)
+		if (lab_is_known(i, u->by[i].clock))
+			u->by[i].pc = 0; /* The use came before the thread was detached. */
 	return 0;
 }
 
@@ -270,7 +334,7 @@ EXPORTED _Noreturn void pthread_exit(void *result)
 {
 	if (OURS()) {
 		thread_self()->result = result;
-		thread_unwind(PC);
+		thread_unwind(__builtin_frame_address(0), PC);
 	}
 	REAL(pthread_exit)(result);
 	__builtin_trap();

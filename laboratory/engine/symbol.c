@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /* Finds the names, files and lines of addresses, using libdw of elfutils. */
 #include "frame.h"
+#include "interpose.h"
 #include "layout.h"
 #include "model.h"
 #include "reach.h"
@@ -269,10 +270,11 @@ uintptr_t lab_own_place(uintptr_t pc)
 {
 	struct search search = {pc, pc, false};
 	const bool active = lab.active;
-	if (!lab.recording || !lab_is_module_code(pc))
+	const bool called_back = lab_calls_back(pc);
+	if (!lab.recording || !(called_back || lab_is_module_code(pc)))
 		return pc;
 	lab_activate(false); /* what libdw allocates is its own */
-	if (!symbol_kept(pc)->own)
+	if (called_back || !symbol_kept(pc)->own)
 		(void)_Unwind_Backtrace(symbol_visit, &search);
 	lab_activate(active);
 	return search.found;

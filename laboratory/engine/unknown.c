@@ -50,7 +50,7 @@ static const char known[] =
     "abs atof:s atoi:s atol:s atoll:s div labs ldiv llabs lldiv strtod:sw8 strtof:sw8 strtol:sw8 "
     "strtold:sw8 strtoll:sw8 strtoul:sw8 strtoull:sw8 strtoimax:sw8 strtoumax:sw8 "
     "__isoc99_sscanf:~ss __isoc23_strtol:sw8 __isoc23_strtoul:sw8 __isoc23_sscanf:~ss sscanf:~ss "
-    "vsscanf:~ss __isoc99_vsscanf:~ss bsearch qsort:w@12 qsort_r:w@12 htonl htons ntohl ntohs "
+    "vsscanf:~ss __isoc99_vsscanf:~ss htonl htons ntohl ntohs "
     "clock_getres:-w16 inet_ntop:~ inet_pton:~-s inet_addr:s inet_aton:sw4 getaddrinfo:ssr48w8 freeaddrinfo:~ "
     "gai_strerror getnameinfo:~ if_nametoindex:s imaxabs drand48:!d erand48:w6?d jrand48:w6?d lcong48:r14!d lrand48:!d "
     "mrand48:!d nrand48:w6?d seed48:~r6!d srand48:!d frexp*:w4 modf:w8 modff:w4 modfl:w16 remquo*:w4 sincos:w8w8 "
@@ -72,6 +72,7 @@ static const char known[] =
     "asctime_r:r56w26 ctime_r:r8w26 difftime gmtime_r:r8w56 localtime_r:r8w56 mktime:w56?e "
     "timegm:w56 strftime:~--sr56?e gmtime:~r8!b localtime:~r8!b asctime:~r56!b ctime:~r8!b tzset:?e "
     /* attributes, scheduling */
+    "pthread_attr_setstack:~w56 pthread_attr_setstackaddr:~w56 "
     "pthread_attr_setaffinity_np:w56-r@1 pthread_attr_setschedparam:w56r4 pthread_attr_setsigmask_np:w56r128 "
     "pthread_attr_set*:w56 pthread_attr_init:w56 pthread_attr_destroy:w56 pthread_attr_getaffinity_np:r56-w@1 "
     "pthread_attr_getsigmask_np:r56w128 pthread_attr_getstack:r56w8w8 pthread_attr_getstack*:r56w8 "

@@ -581,6 +581,7 @@ SHORT = {
     "descriptor_errors": ("passed", "", LISTENS + ERRORS),
     "epoll_nested": ("not_modelled", "watches an epoll descriptor by another one", "epoll_ctl(epoll_create1(0), EPOLL_CTL_ADD, epoll_create1(0), &e);"),
     "key_deleted": ("misuse", "does not exist", "pthread_key_t key; pthread_key_create(&key, NULL); pthread_key_delete(key); pthread_setspecific(key, &key);"),
+    "key_deleted_leak": ("leak", "4 bytes", "pthread_key_t key; pthread_key_create(&key, free); pthread_setspecific(key, malloc(4)); pthread_key_delete(key);"),
     # If x is 1, the block's address stays far down the stack. There, a frame of the next execution has bytes that are never written.
     "leak_deep_stack": ("leak", "3 bytes", "sem_init(&p, 0, 0);",
                         "struct { char near[8192]; void *volatile kept[64]; } own; if (arg == &x) memset(own.near, 0, sizeof own.near); "
@@ -588,7 +589,12 @@ SHORT = {
                         "(void)!posix_memalign((void *)&stream, 16, 3); if (R(x)) run0(stream); stream = NULL; run0(&x); W(y, 1); run0(&y); }",
                         "W(x, 1); while (!R(y)); exit(0);"),
     "libc_atoi_race": ("data_race", "read of s", "", "s[0] = '1';", "plain = atoi(s);"),
+    "libc_bsearch_strcmp_race": ("data_race", "read of s[0] by", "", "s[0] = 'a';",
+                                 'void *volatile found = bsearch("b", s, 1, 2, (int (*)(const void *, const void *))strcmp); (void)found;'),
     "libc_printf_race": ("data_race", "read of s", "", "s[0] = 'a';", 'printf("%g%s", 1.0, s);'),
+    "libc_qsort_locks": ("data_race", "of f[0]", "f[0] = 1;", "int order(const void *a, const void *b) { pthread_mutex_lock(&m); plain++; pthread_mutex_unlock(&m); "
+                         "return *(int *)a - *(int *)b; } qsort(f, 2, sizeof *f, order);",
+                         "pthread_mutex_lock(&m); volatile int seen = plain ? f[0] : 0; (void)seen; pthread_mutex_unlock(&m);"),
     "libc_rounding": ("not_modelled", "fesetround() of libm.so", "fesetround(FE_UPWARD);"),  # would outlive the execution
     "libc_setenv_race": ("data_race", "of the environment by", "", 'setenv("A", "1", 1);', '(void)getenv("A");'),
     "libc_strtok_race": ("data_race", "write of the state of strtok()", "", *2 * ['char text[] = "a b"; (void)strtok(text, " ");']),
@@ -600,6 +606,7 @@ SHORT = {
                          "plain = malloc_usable_size(stream) < 9; W(x, 1);", "while (!R(x)); free(stream);"),
     "malloc_sizes": ("passed", "", "for (int i = 0; i < 9; i++) { char *own = malloc(i); if (malloc_usable_size(own) < i || malloc_usable_size(NULL)) abort(); free(own); }"),
     "map_keeps": ("passed", "", "char **kept = mmap(NULL, 4096, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0); assert(kept != MAP_FAILED); kept[0] = malloc(1);"),
+    "mutex_copied": ("misuse", "not initialised", "pthread_mutex_t own[2]; pthread_mutex_init(own, NULL); memcpy(own + 1, own, sizeof *own); pthread_mutex_lock(own + 1);"),
     "mutex_destroy_locked": ("misuse", "destroys", "pthread_mutex_lock(&m); pthread_mutex_destroy(&m);"),
     "mutex_forgotten": ("data_race", "plain", "", "pthread_mutex_lock(&m); plain++; pthread_mutex_unlock(&m);", "plain++;"),
     "mutex_freed_locked": ("misuse", "frees the memory of",
@@ -678,12 +685,18 @@ SHORT = {
                          "atomic_int *head = (void *)&d, *tail = head + 1; for (int i = 1; i <= 2; i++) { while (R(*head) == Ra(*tail)) sched_yield(); assert(plain == i); atomic_fetch_add(head, 1); }"),
     "spin_not_initialised": ("misuse", "not initialised", "static pthread_spinlock_t spin; pthread_spin_lock(&spin); pthread_spin_unlock(&spin);"),
     "spin_unlock_unowned": ("misuse", "which no thread holds", "pthread_spinlock_t spin; pthread_spin_init(&spin, 0); pthread_spin_unlock(&spin);"),
+    "stream_closed_and_reopened": ("misuse", "uses a stream that main has closed", 'stream = fopen("/dev/null", "w"); fclose(stream); (void)fopen("/dev/null", "w"); fputc(0, stream);'),
     "stream_closed": ("misuse", "uses a stream that main has closed", 'stream = fopen("/dev/null", "w+"); fclose(stream); fgetc(stream);'),
     "syscall_unknown": ("not_modelled", "system call", "return syscall(SYS_getppid) < 0;"),
     "tcp_drops": ("passed", "", "struct sockaddr in[2] = {{.sa_family = AF_INET, .sa_data = {4, 1}}}; f[1] = socket(AF_INET, SOCK_STREAM, 0); bind(f[1], in, sizeof in[0]); "
                   "listen(f[1], 1); f[0] = socket(AF_INET, SOCK_STREAM, 0); connect(f[0], in, sizeof in[0]); f[2] = accept(f[1], NULL, NULL); (void)!write(f[0], \"abc\", 3); "
                   "ssize_t n = recv(f[2], NULL, 1 << 20, MSG_TRUNC); assert(n == 3 || n == 1); assert(recv(f[2], s, 8, n == 3 ? MSG_DONTWAIT : 0) == (n == 3 ? -1 : 2));"),
+    "thread_cleanup_returned": ("misuse", "after a return between pthread_cleanup_push() and", "", "pthread_cleanup_push(free, NULL); if (!x) return arg; pthread_cleanup_pop(0);"),
     "thread_detached_argument": ("passed", "", "pthread_t own; pthread_create(&own, NULL, (void *(*)(void *))free, malloc(8)); pthread_detach(own);"),
+    "thread_detached_named": ("misuse", "names thread-b, which is detached and has ended", OWN + "pthread_detach(own); pthread_setname_np(own, \"x\");"),
+    "thread_detached_kill": ("misuse", "the use of its pthread_t by main", OWN + "pthread_detach(own); pthread_kill(own, 0);"),
+    "thread_detached_waits": ("passed", "", "sem_init(&p, 0, 0); pthread_t own; pthread_create(&own, NULL, (void *(*)(void *))sem_wait, &p); pthread_kill(own, 0); pthread_detach(own); "
+                              "pthread_kill(own, 0); sem_post(&p);"),
     "thread_join_bogus": ("misuse", "does not exist", "pthread_join(0, NULL);"),
     "thread_join_detached": ("misuse", "which is detached", OWN + "pthread_detach(own); pthread_join(own, NULL);"),
     "thread_join_self": ("passed", "", "return pthread_join(pthread_self(), NULL) != EDEADLK;"),
@@ -1089,13 +1102,15 @@ PROOFS = {
               "used another's stack"),
     "keeps": (["div_t to = div(3, 2); memset(&to, 0, sizeof to);"], None),
     "partly": (['int n; sscanf("1", "%d", &n);'], "sscanf() are seen"),
+    "own_buffer": (["setvbuf(stdout, s, _IOFBF, sizeof s);"], "not all effects of setvbuf() are seen"),
+    "own_stack": (["static char stack[1 << 16]; pthread_attr_t a; pthread_attr_init(&a); pthread_attr_setstack(&a, stack, sizeof stack);"], "pthread_attr_setstack() are seen"),
     "protects": (['mprotect(mmap(NULL, 4096, 3, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0), 4096, PROT_READ);'], "not all effects of mprotect() are seen"),
     "unmaps": (['char *t = mmap(NULL, 8192, 3, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0); munmap(t + 4096, 4096);'], "not all effects of munmap() are seen"),
     "unprotects": (['mprotect(mmap(NULL, 4096, 3, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0), 4096, PROT_READ | PROT_WRITE);'], None),
     "wholly": (['char t[9]; snprintf(t, 9, "%d%.1f%s", 1, 2.0, "a"); if (atoi(t) && strstr(t, "a")) puts(t); printf("%p%%", t);'], None),
 }
 # those whose limit the search by graphs meets, too
-ALWAYS = ("no_end", "clock", "drawn", "retires", "assembly", "returns", "takes", "fills", "lends", "partly", "protects", "unmaps")
+ALWAYS = ("no_end", "clock", "drawn", "retires", "assembly", "returns", "takes", "fills", "lends", "partly", "own_buffer", "own_stack", "protects", "unmaps")
 
 
 # Each entry has a condition by which a thread learns that another thread has begun something,
