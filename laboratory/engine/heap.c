@@ -305,15 +305,26 @@ static const char *heap_freed_at(const struct lab_block *b)
 	return lab_site_name(lab_place_then(b->freed_by, b->freed_pc, b->address));
 }
 
+/* Whether the address belongs to a variable or a constant of the program, or to memory of the model. */
+static bool heap_is_foreign(uintptr_t address)
+{
+	return address - LAB_BASE < LAB_EARLY - LAB_BASE || lab_is_module_code(address) ||
+	       (lab_is_global(address) && !lab_is_early(address));
+}
+
 void lab_free(void *memory, uintptr_t pc)
 {
 	uintptr_t address = (uintptr_t)memory;
 	const struct lab_op op = {LAB_FREE, 0, 0, address, pc};
-	if (!lab_is_heap(address))
+	struct lab_block *b = lab_is_heap(address) ? block_of(address) : NULL;
+	if (b ? b->address != address : heap_is_foreign(address)) {
+		(void)lab_event(op);
+		lab_fail(LAB_USE_AFTER_FREE, "free of %s by %s at %s, which is no block",
+		         lab_is_module_code(address) ? "a constant" : lab_address_name(address), lab.self->name,
+		         lab_site_name(lab_own_place(pc)));
+	}
+	if (!b)
 		return; /* allocated before the executions, and needed by the next one, too */
-	struct lab_block *b = block_of(address);
-	if (!b || b->address != address)
-		lab_fail(LAB_USE_AFTER_FREE, "free of %p, which is no block", memory);
 	if (b->freed) {
 		(void)lab_event(op);
 		lab_fail(LAB_USE_AFTER_FREE, "%s freed twice: by %s at %s, before by %s at %s", heap_name(b),

@@ -62,8 +62,14 @@ static void *resized(void *memory, size_t size, bool ours, uintptr_t pc)
 {
 	const uintptr_t at = (uintptr_t)memory;
 	const bool known = !memory || lab_is_heap(at) || lab_is_early(at);
+	if (ours && !known)
+		lab_free(memory, pc); /* fails if this is memory of the program, such as a variable */
 	if (!known || !(ours || lab_is_early(at) || lab_is_constructor(pc)))
 		return __libc_realloc(memory, size);
+	if (ours && memory && size == 0) { /* glibc frees the block */
+		lab_free(memory, pc);
+		return NULL;
+	}
 	void *to = ours ? lab_alloc(size, pc) : lab_alloc_early(16, size);
 	if (!to || !memory)
 		return to;

@@ -278,8 +278,8 @@ static int process_munmap(void *at, size_t size)
 	if (m && m->at == (uintptr_t)at && size + PAGE > m->size) {
 		*m = mappings[--n_mappings];
 		lab_free(at, PC);
-	} else if (m) {
-		lab_unknown_is_partial("munmap"); /* this part of the mapping stays accessible */
+	} else {
+		lab_unknown_is_partial("munmap"); /* the memory stays accessible */
 	}
 	return 0;
 }

@@ -335,7 +335,9 @@ const char *lab_site_name(uintptr_t pc)
 	const char *file, *function = NULL;
 	int line;
 	/* Only the execution that is reported needs names, not thousands of other failures. */
-	if (lab.recording && lab_where(pc, &file, &line, &function))
+	if (lab_calls_back(pc))
+		snprintf(text, LAB_NAME, "a call by the C library"); /* such as free(), as a destructor */
+	else if (lab.recording && lab_where(pc, &file, &line, &function))
 		snprintf(text, LAB_NAME, "%s:%d (%s)", basename(file), line, function ? function : "?");
 	else if (pc == 0)
 		snprintf(text, LAB_NAME, "the end of the thread, in the kernel");

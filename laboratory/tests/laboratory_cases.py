@@ -599,7 +599,10 @@ SHORT = {
     "libc_setenv_race": ("data_race", "of the environment by", "", 'setenv("A", "1", 1);', '(void)getenv("A");'),
     "libc_strtok_race": ("data_race", "write of the state of strtok()", "", *2 * ['char text[] = "a b"; (void)strtok(text, " ");']),
     "io_as_linux": ("passed", "", LINUX),
+    "free_constant": ("use_after_free", "which is no block", "char *volatile own = \"a\"; free(own);"),
+    "free_global": ("use_after_free", "free of s[4] by main", "char *volatile own = s + 4; free(own);"),
     "free_inside": ("use_after_free", "which is no block", "char *volatile own = malloc(9); free(own + 1);"),
+    "free_variable": ("use_after_free", "which is no block", "", "int own; int *volatile at = &own; free(at);"),
     "malloc_size_freed": ("use_after_free", "in a block that main freed", "char *own = malloc(9); free(own); return malloc_usable_size(own) < 9;"),
     "malloc_size_inside": ("use_after_free", "outside any block", "char *own = malloc(9); return malloc_usable_size(own + 1) < 9;"),
     "malloc_size_race": ("use_after_free", "not ordered with the read of the size of ", "stream = malloc(9);",
@@ -656,6 +659,8 @@ SHORT = {
         "passed", "", ROBUST + "pthread_create(&own, NULL, (void *(*)(void *))pthread_mutex_lock, &m); pthread_join(own, NULL); "
         "assert(pthread_mutex_lock(&m) == EOWNERDEAD); assert(pthread_cond_timedwait(&c, &m, &(struct timespec){0}) == ENOTRECOVERABLE); "
         "assert(pthread_mutex_unlock(&m) == EPERM);"),
+    "realloc_constant": ("use_after_free", "which is no block", "char *volatile own = \"a\"; own = realloc(own, 9);"),
+    "realloc_to_nothing": ("use_after_free", "freed twice", "char *volatile own = malloc(9); if (!realloc(own, 0)) free(own);"),
     "rwlock_destroy_read": ("misuse", "1 reader holds", "pthread_rwlock_rdlock(&l); pthread_rwlock_destroy(&l);"),
     "rwlock_reader_again_behind_writer": (
         "deadlock", "wants the readers-writer lock", "",
