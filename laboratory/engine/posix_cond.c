@@ -46,7 +46,7 @@ static int cond_sleep(struct lab_object *o, struct lab_object *mutex, int64_t de
 int lab_cond_wait(struct lab_object *o, struct lab_object *mutex, int64_t deadline, uintptr_t pc)
 {
 	if (mutex->owner != (int)lab.self->id) {
-		if (mutex->type == LAB_MUTEX_ERRORCHECK)
+		if (mutex->type == LAB_MUTEX_ERRORCHECK || mutex->robust)
 			return EPERM;
 		lab_misuse(pc, "waits for %s with %s, which it does not hold", lab_object_name(o),
 		           lab_object_name(mutex));

@@ -128,14 +128,6 @@ static struct thread_uses {
 	} by[LAB_THREADS];
 } uses[LAB_THREADS];
 
-static struct thread_uses *thread_uses(unsigned id)
-{
-	struct thread_uses *u = &uses[id];
-	if (u->generation != lab.generation)
-		*u = (struct thread_uses){.generation = lab.generation};
-	return u;
-}
-
 /*
  * The pthread_t of the thread becomes invalid, because the running thread does `what` to it, or is
  * the thread and ends.
@@ -198,7 +190,8 @@ void lab_posix_create(unsigned long *to, void (*start)(void), void *arg, bool de
 	lab_thread_start(thread, pc);
 }
 
-unsigned lab_posix_thread(unsigned long thread, const char *what, uintptr_t pc)
+/* As lab_posix_thread(), for a call that ends the use of the pthread_t, and so is no use itself. */
+static unsigned thread_valid(unsigned long thread, const char *what, uintptr_t pc)
 {
 	if (thread == 0 || thread > lab.n_threads)
 		lab_misuse(pc, "%s a thread that does not exist", what);
@@ -209,7 +202,15 @@ unsigned lab_posix_thread(unsigned long thread, const char *what, uintptr_t pc)
 		           lab.threads[t->joiner.thread].name, lab_site_name(t->joiner.pc));
 	if (t->detached && lab.threads[id].state == LAB_DONE)
 		lab_misuse(pc, "%s %s, which is detached and has ended", what, lab.threads[id].name);
-	struct thread_uses *u = thread_uses(id);
+	return id;
+}
+
+unsigned lab_posix_thread(unsigned long thread, const char *what, uintptr_t pc)
+{
+	const unsigned id = thread_valid(thread, what, pc);
+	struct thread_uses *u = &uses[id];
+	if (u->generation != lab.generation)
+		*u = (struct thread_uses){.generation = lab.generation};
 	u->by[lab.self->id].clock = lab_clock_after(lab.self);
 	u->by[lab.self->id].pc = pc;
 	return id;
@@ -222,7 +223,7 @@ unsigned lab_posix_thread(unsigned long thread, const char *what, uintptr_t pc)
  */
 static unsigned thread_id(unsigned long thread, const char *what, uintptr_t pc)
 {
-	const unsigned id = lab_posix_thread(thread, what, pc);
+	const unsigned id = thread_valid(thread, what, pc);
 	const struct posix_thread *t = thread_info(id);
 	if (t->detached)
 		lab_misuse(pc, "%s %s, which is detached", what, lab.threads[id].name);
@@ -260,11 +261,11 @@ int lab_posix_join(unsigned long thread, void **result, int64_t deadline, uintpt
 int lab_posix_detach(unsigned long thread, uintptr_t pc)
 {
 	const unsigned id = thread_id(thread, "detaches", pc);
-	struct thread_uses *u = thread_uses(id);
+	struct thread_uses *u = &uses[id];
 	thread_info(id)->detached = true;
 	if (lab.threads[id].state == LAB_DONE)
 		thread_invalid(id, "detaches ", pc);
-	for (unsigned i = 0; i < lab.n_threads; i++)
+	for (unsigned i = 0; u->generation == lab.generation && i < lab.n_threads; i++)
 		if (lab_is_known(i, u->by[i].clock))
 			u->by[i].pc = 0; /* The use came before the thread was detached. */
 	return 0;
