@@ -212,17 +212,30 @@ void lab_variables_end(void)
 	}
 }
 
+/*
+ * Returns the key whose destructor runs next in this round, or KEYS if there is none. POSIX leaves
+ * the order open, so it is a choice.
+ */
+static unsigned once_next_destructor(const bool *had, uintptr_t pc)
+{
+	unsigned line[KEYS], n = 0;
+	for (unsigned i = 0; i < once_keys_made(); i++)
+		if (!had[i] && once_values(lab.self->id)->of[i] && once_key_is_live(i) && keys[i].destroy)
+			line[n++] = i;
+	return n == 0 ? KEYS : line[n > 1 ? lab_input(n < UINT8_MAX ? n : UINT8_MAX, pc) : 0];
+}
+
 void lab_keys_end(uintptr_t pc)
 {
-	bool any = true;
 	lab_variables_end();
+	bool any = once_keys_made() > 0;
 	for (unsigned round = 0; any && round < ROUNDS; round++) {
+		bool had[KEYS] = {false};
 		any = false;
-		for (unsigned i = 0; i < once_keys_made(); i++) {
+		for (unsigned i; (i = once_next_destructor(had, pc)) < KEYS;) {
 			void **place = &once_values(lab.self->id)->of[i], *value = *place;
-			if (!value || !once_key_is_live(i) || !keys[i].destroy)
-				continue;
 			lab_shared_step(LAB_SHARED_KEYS, pc);
+			had[i] = true;
 			if (!once_key_is_live(i))
 				continue;
 			*place = NULL;

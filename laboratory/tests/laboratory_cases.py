@@ -582,6 +582,9 @@ SHORT = {
     "epoll_nested": ("not_modelled", "watches an epoll descriptor by another one", "epoll_ctl(epoll_create1(0), EPOLL_CTL_ADD, epoll_create1(0), &e);"),
     "key_deleted": ("misuse", "does not exist", "pthread_key_t key; pthread_key_create(&key, NULL); pthread_key_delete(key); pthread_setspecific(key, &key);"),
     "key_deleted_leak": ("leak", "4 bytes", "pthread_key_t key; pthread_key_create(&key, free); pthread_setspecific(key, malloc(4)); pthread_key_delete(key);"),
+    "key_destructors_order": ("check", "plain == 1", "void see(void *of) { plain++; if (of == &x) assert(plain == 1); } static pthread_key_t own[2]; stream = (void *)own; "
+                              "pthread_key_create(own, see); pthread_key_create(own + 1, see);",
+                              "pthread_key_t *own = (void *)stream; pthread_setspecific(own[0], &x); pthread_setspecific(own[1], &y);"),
     # If x is 1, the block's address stays far down the stack. There, a frame of the next execution has bytes that are never written.
     "leak_deep_stack": ("leak", "3 bytes", "sem_init(&p, 0, 0);",
                         "struct { char near[8192]; void *volatile kept[64]; } own; if (arg == &x) memset(own.near, 0, sizeof own.near); "
