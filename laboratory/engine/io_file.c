@@ -331,9 +331,11 @@ bool lab_io_stream_name(uintptr_t address, char *text, size_t size)
 
 bool lab_io_use_stream(const FILE *stream, uintptr_t pc)
 {
+	if (!stream)
+		lab_misuse(pc, "uses a stream at NULL");
 	LAB_EACH (i, streams) {
 		struct lab_file *f = lab_io_find((int)i);
-		if (!stream || streams[i] != stream)
+		if (streams[i] != stream)
 			continue;
 		if (f && f->node)
 			file_step(f, pc);

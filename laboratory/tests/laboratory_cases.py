@@ -695,6 +695,7 @@ SHORT = {
     "spin_unlock_unowned": ("misuse", "which no thread holds", "pthread_spinlock_t spin; pthread_spin_init(&spin, 0); pthread_spin_unlock(&spin);"),
     "stream_closed_and_reopened": ("misuse", "uses a stream that main has closed", 'stream = fopen("/dev/null", "w"); fclose(stream); (void)fopen("/dev/null", "w"); fputc(0, stream);'),
     "stream_closed": ("misuse", "uses a stream that main has closed", 'stream = fopen("/dev/null", "w+"); fclose(stream); fgetc(stream);'),
+    "stream_not_opened": ("misuse", "uses a stream at NULL", 'stream = fopen("/no/no", "w"); fprintf(stream, "a");'),
     "syscall_unknown": ("not_modelled", "system call", "return syscall(SYS_getppid) < 0;"),
     "tcp_drops": ("passed", "", "struct sockaddr in[2] = {{.sa_family = AF_INET, .sa_data = {4, 1}}}; f[1] = socket(AF_INET, SOCK_STREAM, 0); bind(f[1], in, sizeof in[0]); "
                   "listen(f[1], 1); f[0] = socket(AF_INET, SOCK_STREAM, 0); connect(f[0], in, sizeof in[0]); f[2] = accept(f[1], NULL, NULL); (void)!write(f[0], \"abc\", 3); "
