@@ -103,6 +103,8 @@ EXPORTED void *aligned_alloc(size_t alignment, size_t size)
 
 EXPORTED int posix_memalign(void **memory, size_t alignment, size_t size)
 {
+	if (alignment % sizeof(void *) != 0 || alignment == 0 || (alignment & (alignment - 1)) != 0)
+		return EINVAL;
 	void *made = lab_allocate(alignment, size, OURS(), PC);
 	if (!made)
 		return ENOMEM;

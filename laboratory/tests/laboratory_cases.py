@@ -582,8 +582,7 @@ SHORT = {
     "epoll_nested": ("not_modelled", "watches an epoll descriptor by another one", "epoll_ctl(epoll_create1(0), EPOLL_CTL_ADD, epoll_create1(0), &e);"),
     "key_deleted": ("misuse", "does not exist", "pthread_key_t key; pthread_key_create(&key, NULL); pthread_key_delete(key); pthread_setspecific(key, &key);"),
     "key_deleted_leak": ("leak", "4 bytes", "pthread_key_t key; pthread_key_create(&key, free); pthread_setspecific(key, malloc(4)); pthread_key_delete(key);"),
-    "key_destructors_order": ("check", "plain == 1", "void see(void *of) { plain++; if (of == &x) assert(plain == 1); } static pthread_key_t own[2]; stream = (void *)own; "
-                              "pthread_key_create(own, see); pthread_key_create(own + 1, see);",
+    "key_destructors_order": ("check", "plain == 1", "static pthread_key_t own[2]; stream = (void *)own; pthread_key_create(own, count); pthread_key_create(own + 1, count);",
                               "pthread_key_t *own = (void *)stream; pthread_setspecific(own[0], &x); pthread_setspecific(own[1], &y);"),
     # If x is 1, the block's address stays far down the stack. There, a frame of the next execution has bytes that are never written.
     "leak_deep_stack": ("leak", "3 bytes", "sem_init(&p, 0, 0);",
@@ -595,8 +594,7 @@ SHORT = {
     "libc_bsearch_strcmp_race": ("data_race", "read of s[0] by", "", "s[0] = 'a';",
                                  'void *volatile found = bsearch("b", s, 1, 2, (int (*)(const void *, const void *))strcmp); (void)found;'),
     "libc_printf_race": ("data_race", "read of s", "", "s[0] = 'a';", 'printf("%g%s", 1.0, s);'),
-    "libc_qsort_locks": ("data_race", "of f[0]", "f[0] = 1;", "int order(const void *a, const void *b) { pthread_mutex_lock(&m); plain++; pthread_mutex_unlock(&m); "
-                         "return *(int *)a - *(int *)b; } qsort(f, 2, sizeof *f, order);",
+    "libc_qsort_locks": ("data_race", "of f[0]", "f[0] = 1;", "qsort(f, 2, sizeof *f, order);",
                          "pthread_mutex_lock(&m); volatile int seen = plain ? f[0] : 0; (void)seen; pthread_mutex_unlock(&m);"),
     "libc_rounding": ("not_modelled", "fesetround() of libm.so", "fesetround(FE_UPWARD);"),  # would outlive the execution
     "libc_setenv_race": ("data_race", "of the environment by", "", 'setenv("A", "1", 1);', '(void)getenv("A");'),
@@ -610,6 +608,7 @@ SHORT = {
     "malloc_size_inside": ("use_after_free", "outside any block", "char *own = malloc(9); return malloc_usable_size(own + 1) < 9;"),
     "malloc_size_race": ("use_after_free", "not ordered with the read of the size of ", "stream = malloc(9);",
                          "plain = malloc_usable_size(stream) < 9; W(x, 1);", "while (!R(x)); free(stream);"),
+    "malloc_alignments": ("passed", "", "void *own; assert(posix_memalign(&own, 3, 8) == EINVAL && posix_memalign(&own, 24, 8) == EINVAL && !posix_memalign(&own, 64, 8)); free(own);"),
     "malloc_sizes": ("passed", "", "for (int i = 0; i < 9; i++) { char *own = malloc(i); if (malloc_usable_size(own) < i || malloc_usable_size(NULL)) abort(); free(own); }"),
     "map_keeps": ("passed", "", "char **kept = mmap(NULL, 4096, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0); assert(kept != MAP_FAILED); kept[0] = malloc(1);"),
     "mutex_copied": ("misuse", "not initialised", "pthread_mutex_t own[2]; pthread_mutex_init(own, NULL); memcpy(own + 1, own, sizeof *own); pthread_mutex_lock(own + 1);"),
@@ -1065,6 +1064,8 @@ static inline long futex(int call, int n) { return syscall(SYS_futex, &y, call, 
 void fl_stress_assume(_Bool);
 static int start(void *arg) { return arg != NULL; }
 static void *take(void *arg) { return arg; }
+static int order(const void *a, const void *b) { pthread_mutex_lock(&m); plain++; pthread_mutex_unlock(&m); return *(int *)a - *(int *)b; }
+static void count(void *of) { plain++; assert(of != &x || plain == 1); }
 static inline void begin(int n, ...) { va_list *at = (va_list *)stream; va_start(*at++, n); if (at != (va_list *)stream + 1) abort(); }
 static int f[5], on = 1;
 static volatile int stop;
