@@ -553,7 +553,7 @@ class Kit:
         if not shutil.which("mandoc"):
             raise Skip("mandoc is not installed")
         shown = re.sub(".\x08", "", run(["mandoc", "-T", "ascii", join(folder, "fl_queue_put.3")]))
-        for text in ("#include <fairlead/queue.h>", "fl_queue_put_until(fl_queue *q,", "-ENOMEM      out of memory", "fairlead_queue.h(3)"):
+        for text in ("#include <fairlead/queue.h>", "fl_queue_put_until(fl_queue *q,", "-ENOMEM   out of memory", "fairlead_queue.h(3)"):
             expect(shown, text)
         said = run(["mandoc", "-T", "lint", "-W", "warning", *(join(folder, page + ".3") for page in sorted(real))])
         if said:
