@@ -259,7 +259,10 @@ void lab_execute(void)
 	memset(lab.state, 0, size);
 	if (lab.program)
 		lab_program_reset();
-	/* otherwise libstdc++ and the library's mutex would use plain accesses */
+	/*
+	 * Otherwise libstdc++ and the library's mutex would use plain accesses. This comes after
+	 * the reset, which restores variables of the C library.
+	 */
 	__libc_single_threaded = 0;
 	lab_order_begin();
 	lab_begin(main_body);
