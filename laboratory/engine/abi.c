@@ -77,7 +77,18 @@ PLAIN_SIZE(4)
 PLAIN_SIZE(8)
 PLAIN_SIZE(16)
 PLAIN(__tsan_vptr_read, sizeof(void *), false)
-PLAIN(__tsan_vptr_update, sizeof(void *), true) /* its second argument is the new value */
+
+/*
+ * A constructor or a destructor sets the pointer to the table of virtual functions. In the
+ * destructor of the object's own class, the pointer has this value already, and the program has no
+ * such write: another thread may call a virtual function until the destructor has joined it.
+ */
+DECLARED(void, __tsan_vptr_update, void **address, void *value)
+{
+	LOOP();
+	if (lab.active)
+		lab_plain((uintptr_t)address, sizeof *address, *address != value || !lab_is_destructor(PC), PC);
+}
 
 #define RANGE(name, write)                                                                                             \
 	DECLARED(void, name, void *address, size_t size)                                                               \

@@ -668,6 +668,7 @@ const char *lab_site_name(uintptr_t pc); /* "transfer.c:17" */
  */
 uintptr_t lab_own_place(uintptr_t pc);
 uintptr_t lab_line_hash(uintptr_t pc); /* equal for two places on one line of the user's, or in the C++ library */
+bool lab_is_destructor(uintptr_t pc);
 /* Returns the last event of the thread at `pc` on the address, or NULL. */
 struct lab_event *lab_event_then(unsigned thread, uintptr_t pc, uintptr_t address);
 /* Returns lab_own_place() as it was at that event. */

@@ -214,13 +214,24 @@ bool lab_where(uintptr_t pc, const char **file, int *line, const char **function
 }
 
 /*
- * What is remembered of a return address: whether it has a line of the user's code, and a hash of
- * the line. The hash is 0 for the whole C++ library, and the address itself for code without lines.
+ * What is remembered of a return address: whether it has a line of the user's code, a hash of the
+ * line, and whether it lies in a destructor. The hash is 0 for the whole C++ library, and the address
+ * itself for code without lines.
  */
 struct symbol {
 	uintptr_t pc, hash;
-	bool own;
+	bool own, destructor;
 };
+
+/* The mangled names of a destructor end with D0, D1 or D2, and with v, since it has no arguments. */
+static bool symbol_destroys(uintptr_t pc)
+{
+	Dwfl_Module *module = dwfl_addrmodule(session, pc - 1);
+	const char *name = module ? dwfl_module_addrname(module, pc - 1) : NULL;
+	const size_t length = name ? strlen(name) : 0;
+	return length > 6 && strncmp(name, "_Z", 2) == 0 && name[length - 4] == 'D' &&
+	       strchr("012", name[length - 3]) && strcmp(name + length - 2, "Ev") == 0;
+}
 
 static const struct symbol *symbol_kept(uintptr_t pc)
 {
@@ -231,9 +242,10 @@ static const struct symbol *symbol_kept(uintptr_t pc)
 	int line;
 	if (s->pc == pc)
 		return s;
-	*s = (struct symbol){pc, pc, false};
+	*s = (struct symbol){.pc = pc, .hash = pc};
 	if (!lab_where(pc, &file, &line, &function))
 		return s;
+	s->destructor = symbol_destroys(pc);
 	s->own = !symbol_is_library(file);
 	s->hash = s->own ? (unsigned)line : 0;
 	while (s->own && *file)
@@ -248,6 +260,15 @@ uintptr_t lab_line_hash(uintptr_t pc)
 	const uintptr_t hash = symbol_kept(pc)->hash;
 	lab_activate(active);
 	return hash;
+}
+
+bool lab_is_destructor(uintptr_t pc)
+{
+	const bool active = lab.active;
+	lab_activate(false);
+	const bool is = symbol_kept(pc)->destructor;
+	lab_activate(active);
+	return is;
 }
 
 struct search {
