@@ -97,6 +97,14 @@ bool lab_is_stack(uintptr_t address)
 	return address >= LAB_STACKS && address < LAB_PARTS;
 }
 
+/* The blocks of constructors that this execution has freed. */
+enum { EARLY_FREED = 256 };
+static struct heap_early {
+	uintptr_t begin, end, pc;
+	unsigned thread;
+} early_freed[EARLY_FREED];
+static unsigned n_early_freed;
+
 void lab_heap_reset(void)
 {
 	for (unsigned i = 0; i < allocating; i++) {
@@ -108,7 +116,7 @@ void lab_heap_reset(void)
 	if (mapped > 0)
 		(void)madvise((void *)LAB_MAPPED, mapped, MADV_DONTNEED);
 	mapped = 0;
-	n_blocks = allocating = 0;
+	n_blocks = allocating = n_early_freed = 0;
 }
 
 void *lab_map(size_t size)
@@ -226,6 +234,15 @@ bool lab_is_early(uintptr_t address)
 	return address - LAB_EARLY < LAB_EARLY_SIZE;
 }
 
+/* The freed block of a constructor that contains a part of the memory, or NULL. */
+static const struct heap_early *heap_early_at(uintptr_t address, size_t size)
+{
+	for (unsigned i = 0; i < n_early_freed; i++)
+		if (address < early_freed[i].end && address + size > early_freed[i].begin)
+			return &early_freed[i];
+	return NULL;
+}
+
 size_t lab_size(const void *memory)
 {
 	return ((const struct header *)memory)[-1].size;
@@ -312,6 +329,28 @@ static bool heap_is_foreign(uintptr_t address)
 	       (lab_is_global(address) && !lab_is_early(address));
 }
 
+/* The memory stays, since the next execution needs the block. */
+static void heap_free_early(uintptr_t address, uintptr_t pc)
+{
+	const size_t size = lab_size((const void *)address);
+	const struct heap_early *before = heap_early_at(address, 1);
+	if (before) {
+		(void)lab_event((struct lab_op){LAB_FREE, 0, 0, address, pc});
+		lab_fail(LAB_USE_AFTER_FREE, "%s freed twice: by %s at %s, before by %s at %s",
+		         lab_address_name(address), lab.self->name, lab_site_name(lab_own_place(pc)),
+		         lab.threads[before->thread].name,
+		         lab_site_name(lab_place_then(before->thread, before->pc, address)));
+	}
+	lab_objects_freed(address, size, pc);
+	lab_race_free(address, size, pc);
+	if (n_early_freed == EARLY_FREED)
+		lab_met(LAB_MET_RECORDS);
+	else
+		early_freed[n_early_freed++] = (struct heap_early){address, address + size, pc, lab.self->id};
+	lab.self->changes++;
+	(void)lab_event((struct lab_op){LAB_FREE, 0, 0, address, pc});
+}
+
 void lab_free(void *memory, uintptr_t pc)
 {
 	uintptr_t address = (uintptr_t)memory;
@@ -323,6 +362,8 @@ void lab_free(void *memory, uintptr_t pc)
 		         lab_is_module_code(address) ? "a constant" : lab_address_name(address), lab.self->name,
 		         lab_site_name(lab_own_place(pc)));
 	}
+	if (lab.active && lab.program && lab_is_early(address))
+		heap_free_early(address, pc);
 	if (!b)
 		return; /* allocated before the executions, and needed by the next one, too */
 	if (b->freed) {
@@ -496,6 +537,18 @@ static void heap_check_tls(uintptr_t address, size_t size, bool write, uintptr_t
 	         lab_address_name(address), lab.self->name, lab_site_name(lab_own_place(pc)));
 }
 
+static void heap_check_early(uintptr_t address, size_t size, bool write, uintptr_t pc)
+{
+	const struct heap_early *block = heap_early_at(address, size);
+	if (!block)
+		return;
+	heap_bad_access(address, size, write, pc);
+	lab_fail(LAB_USE_AFTER_FREE, "%s of %s by %s at %s, in a block that %s freed at %s", write ? "write" : "read",
+	         lab_address_name(address), lab.self->name, lab_site_name(lab_own_place(pc)),
+	         lab.threads[block->thread].name,
+	         lab_site_name(lab_place_then(block->thread, block->pc, block->begin)));
+}
+
 /*
  * Called before the function with the frame pointer `frame` returns, if other threads have used
  * this thread's stack. The part of the frame that they have used counts as freed from now on, like
@@ -539,6 +592,8 @@ void lab_heap_check(uintptr_t address, size_t size, bool write, uintptr_t pc)
 		null_access(address, write, pc);
 	if (address - LAB_TLS < LAB_TLS_END - LAB_TLS)
 		heap_check_tls(address, size, write, pc);
+	if (__builtin_expect(n_early_freed > 0, 0) && lab_is_early(address))
+		heap_check_early(address, size, write, pc);
 	if (size == 0 || address < LAB_BASE || address >= LAB_END)
 		return;
 	if (address < LAB_STACKS && address + size > LAB_BASE + state_size)

@@ -77,7 +77,7 @@ static void *resized(void *memory, size_t size, bool ours, uintptr_t pc)
 	if (ours)
 		lab_plain(at, kept, false, pc);
 	memcpy(to, memory, kept);
-	lab_free(memory, pc); /* not a block of a constructor */
+	lab_free(memory, pc);
 	return to;
 }
 
