@@ -485,14 +485,18 @@ void lab_turns_end(struct lab_thread *thread)
 	thread->giving_up = 0;
 }
 
-static void spin(uintptr_t pc)
+/*
+ * `again` tells that the thread has used up the turns of an earlier spin. Then it is still the same
+ * spin, although the place may be another one in the loop.
+ */
+static void spin(uintptr_t pc, bool again)
 {
 	struct lab_thread *self = lab.self;
 	thread_announce((struct lab_op){LAB_RELAX, 1, 0, self->n_looks ? self->looks[0].address : 0, pc});
 	self->ops++;
 	self->repeats = 0;
 	self->offered = false;
-	self->hard = self->gave_up == pc;
+	self->hard = self->gave_up && (again || self->gave_up == pc);
 	if (lab.proving || lab.ordered) {
 		const uint64_t state = lab_state();
 		/*
@@ -534,7 +538,8 @@ void lab_relax(uintptr_t pc)
 		return; /* the loads of the loop tell whether it waits */
 	if (lab.steered)
 		lab_steer_refuse("a loop without an end");
-	if (self->giving_up > 0 && --self->giving_up > 0)
+	const bool again = self->giving_up > 0;
+	if (again && --self->giving_up > 0)
 		return;
 	if (has_changed(self)) { /* the loop has seen no change yet, but there is one */
 		EACH_LOOK (i, self->n_looks) {
@@ -546,7 +551,7 @@ void lab_relax(uintptr_t pc)
 		self->n_turn = 0;
 		return;
 	}
-	spin(pc);
+	spin(pc, again);
 }
 
 bool lab_spins(uintptr_t address, uintptr_t pc)
@@ -560,7 +565,7 @@ bool lab_spins(uintptr_t address, uintptr_t pc)
 		self->uninterrupted = true;
 		if (--self->giving_up > 0)
 			return true;
-		spin(pc);
+		spin(pc, true);
 		return self->uninterrupted = self->giving_up > 0;
 	}
 	const struct lab_look *look = look_at(self, address);
@@ -572,7 +577,7 @@ bool lab_spins(uintptr_t address, uintptr_t pc)
 	}
 	if (++self->repeats < REPEATS)
 		return false;
-	spin(pc);
+	spin(pc, false);
 	return self->uninterrupted = self->giving_up > 0;
 }
 

@@ -687,7 +687,7 @@ SHORT = {
     "membarrier_refused": ("passed", "", "assert(syscall(SYS_membarrier, 1 << 20, 0, 0) == -1 && errno == EINVAL); assert(syscall(SYS_membarrier, 8, 0, 0) == -1 && errno == EPERM);"),
     "membarrier_register": ("check", "< 2", "", "W(x, 1); if (!R(y)) assert(++d < 2);", "W(y, 1); syscall(SYS_membarrier, 16, 0, 0); if (!R(x)) assert(++d < 2);"),
     "socket_of_datagrams": ("not_modelled", "another kind of socket", "socket(AF_INET, SOCK_DGRAM, 0);"),
-    "spin_by_calls": ("step_limit", "a loop without an end", "", "void give(void) { sched_yield(); } while (!x) { if (y) return arg; give(); }"),
+    "spin_by_calls": ("livelock", "spins on x", "", "void give(void) { sched_yield(); } while (!x) { if (y) return arg; give(); }"),
     "spin_in_one_word": ("passed", "", "", "atomic_int *head = (void *)&d, *tail = head + 1; for (int i = 1; i <= 2; i++) { while (R(*tail) != Ra(*head)) sched_yield(); plain = i; atomic_fetch_add(tail, 1); }",
                          "atomic_int *head = (void *)&d, *tail = head + 1; for (int i = 1; i <= 2; i++) { while (R(*head) == Ra(*tail)) sched_yield(); assert(plain == i); atomic_fetch_add(head, 1); }"),
     "spin_not_initialised": ("misuse", "not initialised", "static pthread_spinlock_t spin; pthread_spin_lock(&spin); pthread_spin_unlock(&spin);"),
