@@ -1572,7 +1572,7 @@ int main(int argc, char **argv)
             if missing or len(wanted) < 6:
                 raise Failure(f"{macro} lacks {sorted(missing)} of {sorted(wanted)}")
         text = read(join(self.source, "include/fairlead/task.h"))
-        comment = re.search(r"defines\W+the\W+typed\W+calls:(.*?)\n#define", text, re.S)[1]
+        comment = re.search(r"defines\W+typed\W+calls, which(.*?)\n#define", text, re.S)[1]
         listed = {name.removeprefix("count_primes_") for name in re.findall(r"\b(count_primes_\w+)\(", comment)}
         for line in comment.splitlines():  # "count_primes_get(...);  // and _try_get, _get_until"
             listed |= {name[1:] for name in re.findall(r"(?<!\w)_\w+", line.partition("// and ")[2])}
