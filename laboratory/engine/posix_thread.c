@@ -96,6 +96,7 @@ DECLARED_AS("__pthread_unregister_cancel", void, lab_cleanup_pop, __pthread_unwi
 	FORWARD_CLEANUP(lab_cleanup_pop, "__pthread_unregister_cancel");
 	if (thread_self()->cleanup != buffer)
 		thread_left_cleanup(PC);
+	/* NOLINTNEXTLINE(clang-analyzer-core.NullDereference): it is the buffer of the caller */
 	thread_self()->cleanup = buffer->__pad[CLEANUP_BEFORE];
 }
 

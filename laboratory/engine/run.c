@@ -260,8 +260,8 @@ void lab_execute(void)
 	if (lab.program)
 		lab_program_reset();
 	/*
-	 * Otherwise libstdc++ and the library's mutex would use plain accesses. This comes after
-	 * the reset, which restores variables of the C library.
+	 * Otherwise libstdc++ would use no atomic operations. This comes after the reset, which
+	 * restores variables of the C library.
 	 */
 	__libc_single_threaded = 0;
 	lab_order_begin();

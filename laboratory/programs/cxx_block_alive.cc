@@ -24,13 +24,14 @@ int main()
 	}
 	try {
 		int x = 3;
+		// NOLINTNEXTLINE(clang-analyzer-deadcode.DeadStores): its destructor runs
 		joiner j{std::thread([&] { x++; })};
 		throw std::runtime_error("x");
 	} catch (...) {
 		int x = 1;
 		joiner j{std::thread(add, &x)};
 	}
-	if (int x = 5; x > 2) {
+	if (int x = 5) {
 		joiner j{std::thread(add, &x)};
 	}
 	int outer = 0;

@@ -24,6 +24,7 @@ static int nested(int n)
 {
 	if (n > 0) {
 		int x = n;
+		/* NOLINTNEXTLINE(clang-analyzer-deadcode.DeadStores): join() reads it */
 		__attribute__((cleanup(join))) pthread_t thread = begin(&x);
 		if (n == 1)
 			return 5;

@@ -20,9 +20,6 @@
 #ifdef __APPLE__
 #include "macos.h"
 #endif
-#if defined __GLIBC__ && (__GLIBC__ > 2 || __GLIBC_MINOR__ >= 32)
-#include <sys/single_threaded.h>
-#endif
 #endif
 #ifdef __ELF__
 /*
@@ -39,16 +36,6 @@
 #define FL__IS_LINKED(function) true
 #define FL__UNLOADS false
 #endif
-
-/* Whether the process is known to have one thread. */
-static inline bool fl__process_is_alone(void)
-{
-#if defined __GLIBC__ && (__GLIBC__ > 2 || __GLIBC_MINOR__ >= 32)
-	return __libc_single_threaded;
-#else
-	return false;
-#endif
-}
 
 enum { FL__THREAD_IDS = 0x3fffffff }; /* FUTEX_TID_MASK of Linux */
 

@@ -35,7 +35,6 @@
  *      mutex_wake_first() finds a waiter in the queue, it changes the word afterwards. By then the
  *      memory may contain another mutex. That is harmless, because while a waiter of this address
  *      is queued, some mutex exists at it, and waking that mutex's first waiter is always allowed.
- *      In a process of one thread, both steps are plain (fl__process_is_alone()).
  *   2. If the queue is not empty, one of these statements holds: the first waiter is awake; a
  *      transaction of the parking lot has decided to wake the first waiter, and does so when it
  *      ends; WAITERS is set, and so is LOCKED or WATCHED; or an unlock is about to call
@@ -52,7 +51,6 @@
 #include "mutex.h"
 #include "../base/atomic.h"
 #include "../base/panic.h"
-#include "../os/os.h"
 #include "turn.h"
 
 enum {
@@ -397,23 +395,6 @@ void fl__mutex_relock(struct fl__mutex_node *waiter, struct fl__hook_op *op)
 	(void)mutex_tell_debug(m, rc, op);
 }
 
-/*
- * If the process has one thread, a lock or an unlock needs no atomic read-modify-write, because
- * nothing else changes the word meanwhile: only this thread could start another one. What this
- * thread writes happens before everything that a later thread does, so the mutex may also be locked
- * before that thread starts, and unlocked afterwards. (No function that a signal handler may call
- * changes the word of a mutex.) Returns the word before.
- */
-static inline uint32_t mutex_subtract(fl_mutex *m)
-{
-	if (!fl__process_is_alone())
-		/* release: pairs with the acquires of all calls that lock, and of fl__mutex_is_busy() */
-		return fl__sub_release(&m->word_, MUTEX_LOCKED);
-	const uint32_t before = fl__load_relaxed(&m->word_); /* relaxed, both: the caller is the only thread */
-	fl__store_relaxed(&m->word_, before - MUTEX_LOCKED);
-	return before;
-}
-
 void fl_mutex_init(fl_mutex *m)
 {
 	m->word_ = 0;
@@ -437,11 +418,6 @@ void fl_mutex_destroy(fl_mutex *m)
 FL_NO_THREAD_SAFETY_ANALYSIS void fl_mutex_lock(fl_mutex *m)
 {
 	uint32_t expected = fl__hook_word(&fl__hook_free);
-	/* relaxed, both: the caller is the only thread */
-	if (fl__process_is_alone() && fl__load_relaxed(&m->word_) == expected) {
-		fl__store_relaxed(&m->word_, MUTEX_LOCKED);
-		return;
-	}
 	/* acquire: pairs with the release in fl_mutex_unlock() */
 	if (fl__likely(fl__cas_weak_acquire(&m->word_, &expected, MUTEX_LOCKED)))
 		return;
@@ -476,7 +452,8 @@ int fl_mutex_lock_until(fl_mutex *m, fl_time deadline, fl_cancel_token *cancel)
 
 FL_NO_THREAD_SAFETY_ANALYSIS void fl_mutex_unlock(fl_mutex *m)
 {
-	const uint32_t before = mutex_subtract(m);
+	/* release: pairs with the acquires of all calls that lock, and of fl__mutex_is_busy() */
+	const uint32_t before = fl__sub_release(&m->word_, MUTEX_LOCKED);
 	if (fl__likely(before == mutex_last.plain))
 		return;
 	mutex_unlock_slow(m, before);
