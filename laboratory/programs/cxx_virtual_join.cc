@@ -6,11 +6,12 @@
 #include <cassert>
 #include <thread>
 
-class counter {
+class counter
+{
 	int count = 0;
 	std::thread thread{[this] { step(); }};
 
-public:
+      public:
 	virtual void step()
 	{
 		count++;
