@@ -214,18 +214,24 @@ static bool frame_keeps(uintptr_t pc, int64_t at, size_t slot)
 	return keeps;
 }
 
+/*
+ * Returns the innermost function of the scopes, or NULL if the places of its variables are not known
+ * for all of its code.
+ */
+static Dwarf_Die *frame_function(Dwarf_Die *scopes, int n)
+{
+	int i = 0;
+	while (i < n && dwarf_tag(&scopes[i]) != DW_TAG_subprogram)
+		i++;
+	return i < n && frame_is_canonical(&scopes[i]) && frame_is_unoptimised(&scopes[i]) ? &scopes[i] : NULL;
+}
+
 static bool frame_has_temporary(uintptr_t pc, int64_t at, size_t slot, bool written)
 {
 	Dwarf_Die *scopes;
 	const int n = lab_scopes(pc, &scopes);
-	bool temporary = false;
-	for (int i = 0; i < n; i++) {
-		if (dwarf_tag(&scopes[i]) != DW_TAG_subprogram)
-			continue;
-		temporary = frame_is_canonical(&scopes[i]) && frame_is_unoptimised(&scopes[i]) &&
-		            frame_names(&scopes[i], at, written) == written && !frame_keeps(pc, at, slot);
-		break;
-	}
+	Dwarf_Die *function = frame_function(scopes, n);
+	const bool temporary = function && frame_names(function, at, written) == written && !frame_keeps(pc, at, slot);
 	free(scopes);
 	return temporary;
 }
@@ -261,14 +267,8 @@ static bool frame_is_over(uintptr_t pc, int64_t at)
 {
 	Dwarf_Die *scopes;
 	const int n = lab_scopes(pc, &scopes);
-	bool over = false;
-	for (int i = 0; i < n; i++) {
-		if (dwarf_tag(&scopes[i]) != DW_TAG_subprogram)
-			continue;
-		over = frame_is_canonical(&scopes[i]) && frame_is_unoptimised(&scopes[i]) &&
-		       frame_scope_of(&scopes[i], at, scopes, i + 1) == -1;
-		break;
-	}
+	Dwarf_Die *function = frame_function(scopes, n);
+	const bool over = function && frame_scope_of(function, at, scopes, (int)(function - scopes) + 1) == -1;
 	free(scopes);
 	return over;
 }
