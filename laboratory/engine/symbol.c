@@ -253,22 +253,24 @@ static const struct symbol *symbol_kept(uintptr_t pc)
 	return s;
 }
 
-uintptr_t lab_line_hash(uintptr_t pc)
+/* The same during an execution. What libdw allocates is its own. */
+static const struct symbol *symbol_of_access(uintptr_t pc)
 {
 	const bool active = lab.active;
 	lab_activate(false);
-	const uintptr_t hash = symbol_kept(pc)->hash;
+	const struct symbol *s = symbol_kept(pc);
 	lab_activate(active);
-	return hash;
+	return s;
+}
+
+uintptr_t lab_line_hash(uintptr_t pc)
+{
+	return symbol_of_access(pc)->hash;
 }
 
 bool lab_is_destructor(uintptr_t pc)
 {
-	const bool active = lab.active;
-	lab_activate(false);
-	const bool is = symbol_kept(pc)->destructor;
-	lab_activate(active);
-	return is;
+	return symbol_of_access(pc)->destructor;
 }
 
 struct search {
