@@ -159,8 +159,8 @@ static lab_set long_asleep(void)
 }
 
 /*
- * Returns the usual choice among the threads that may run: a ready thread; if there is none, a
- * spinning thread; otherwise the thread with the next deadline.
+ * Returns the usual choice among the threads that may run: a ready thread; if there is none, the
+ * spinning thread that has waited longest; otherwise the thread with the next deadline.
  */
 static unsigned usual_of(lab_set set)
 {
@@ -169,7 +169,7 @@ static unsigned usual_of(lab_set set)
 	if (lab.ready)
 		return usual_ready();
 	lab_set untimed = set & ~lab.timed;
-	return untimed ? lab_lowest(untimed) : soonest(set);
+	return untimed ? longest_waiting(untimed) : soonest(set);
 }
 
 /* Whether the thread has called exit(), and other threads may still go on. */
