@@ -67,6 +67,8 @@ GUIDE_PRINTS = {  # under which heading the guide has a program, and what that p
     "A call that blocks": "has a size\n",
     "Work every five seconds": "work\n",
     "Tasks that run one at a time": "4980 cents\n",
+    "When a task fails": "EDOM: 7 is odd\n",
+    "A recursion with several branches": "121415\n",
 }
 EXAMPLES = ("locks", "queues", "one_task")  # in examples/
 TYPES_OF = ["FL_QUEUE_OF", "FL_MPMC_OF", "FL_SPSC_OF", "FL_SHM_QUEUE_OF",
@@ -935,7 +937,7 @@ class Kit:
             for standard in ("c++17", "c++20"):
                 run([self.cxx, *CXX_FLAGS, f"-std={standard}", *strict, *flags, "-fsyntax-only", source])
         programs = [code for code in re.findall(r"^```cpp\n(.*?)^```$", read(join(self.source, "docs/guide/cpp.md")), re.M | re.S) if "int main()" in code]
-        wanted = ("42\n",)
+        wanted = ("42\n", "2 4 6\n")
         self.same(len(programs), len(wanted))
         for program, says in zip(programs, wanted):
             path = write(self.at("guide_cpp.cc"), program)
