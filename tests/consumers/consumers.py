@@ -67,6 +67,7 @@ GUIDE_PRINTS = {  # under which heading the guide has a program, and what that p
     "A call that blocks": "has a size\n",
     "Work every five seconds": "work\n",
     "Tasks that run one at a time": "4980 cents\n",
+    "A pool of handles": "connection 1\nconnection 2\nconnection 1\n",
     "When a task fails": "EDOM: 7 is odd\n",
     "A recursion with several branches": "121415\n",
 }
