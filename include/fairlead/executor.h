@@ -320,6 +320,9 @@ FL_API FL_MUST_CHECK int fl_executor_try_join(fl_executor *e);
  * block the calling context. To wait for some tasks only, use a group (fairlead/group.h). Returns
  * 0, -ETIMEDOUT, -ECANCELED, or -EDEADLK if the call would wait for itself, as in
  * fl_executor_join().
+ *
+ * Each such moment ends the waits of all callers. So if many threads call these functions again and
+ * again, each moment costs time in proportion to their number.
  */
 FL_API FL_MUST_CHECK int fl_executor_wait_idle_until(fl_executor *e, fl_time deadline, fl_cancel_token *cancel);
 FL_INLINE FL_MUST_CHECK int fl_executor_wait_idle(fl_executor *_e)

@@ -20,6 +20,10 @@ FL_BEGIN_DECLS
  * The wait consumes nothing, neither an item nor a permit. Call the object's try form afterwards,
  * which fails if another context was faster.
  *
+ * Limit: a put or a get that has to wait at a rendezvous (fairlead/queue.h) wakes every context that
+ * waits here for such a call, so it costs time in proportion to their number. For fibers this is
+ * about a tenth of a microsecond each.
+ *
  * These macros, each in the header of its object, name an object: FL_ON_EVENT, FL_ON_SEM,
  * FL_ON_LATCH, FL_ON_THREAD, FL_ON_FIBER, FL_ON_GROUP, FL_ON_QUEUE, FL_ON_QUEUE_SPACE,
  * FL_ON_FUTURE, FL_ON_PROCESS, FL_ON_PIPE, FL_ON_PIPE_SPACE, FL_ON_SHM_EVENT, FL_ON_SHM_SEM,
