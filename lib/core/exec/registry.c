@@ -8,6 +8,11 @@
  * process executor or over MPI, where a worker could not tell the types apart. Executors that pass
  * tasks by address run both types, because they do not look at the name.
  *
+ * A look-up compares the names in order, so it takes time in proportion to the number of types,
+ * which the author of a program decides. With 1,000 types a registration takes about 2
+ * microseconds. An index is not worth its rules, because it would allocate in a constructor or make
+ * each entry larger; a process remembers its latest look-ups instead (fl__types_find()).
+ *
  * A failure's message is allocated when a task fails. It is not part of each future, because a
  * million futures should be small, and failures are rare. If that allocation also fails, a fixed
  * text replaces the message. A task that fails may keep its result (fl_task_keep_result()), which

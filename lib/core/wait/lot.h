@@ -222,6 +222,10 @@ bool fl__lot_is_away(const struct fl__node *node);
  * Moves the first waiter that is not away to the front of the queue, and returns NULL. If all
  * waiters are away, returns the first one, so that the caller may enqueue a waiter that can run
  * before it. If the queue is empty, returns NULL.
+ *
+ * While all N waiters of a queue are away, each transaction visits them all once, so M transactions
+ * take M * N steps. A count of the waiters that can run would avoid this, but each going away and
+ * each return of a thread would then have to visit all queues of its fibers.
  */
 struct fl__node *fl__lot_pass_away(struct fl__lot *lot);
 /* Calls fl__lot_pass_away(), and returns the waiter that is now the first one, or NULL. */
