@@ -20,9 +20,8 @@ FL_BEGIN_DECLS
  * The wait consumes nothing, neither an item nor a permit. Call the object's try form afterwards,
  * which fails if another context was faster.
  *
- * Limit: a put or a get that has to wait at a rendezvous (fairlead/queue.h) wakes every context that
- * waits here for such a call, so it costs time in proportion to their number. For fibers this is
- * about a tenth of a microsecond each.
+ * Limit: an item or a permit may wake all contexts that wait for it here, because the woken one may
+ * not take it. So it costs time in proportion to their number.
  *
  * These macros, each in the header of its object, name an object: FL_ON_EVENT, FL_ON_SEM,
  * FL_ON_LATCH, FL_ON_THREAD, FL_ON_FIBER, FL_ON_GROUP, FL_ON_QUEUE, FL_ON_QUEUE_SPACE,

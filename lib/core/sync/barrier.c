@@ -161,9 +161,14 @@ static int barrier_order(uint64_t phase)
 	return (int)(phase / BARRIER_ONE);
 }
 
+static int barrier_parties(uint64_t phase)
+{
+	return (int)(phase / GATE_PARTY_ONE % (BARRIER_PARTIES_MOST + 1));
+}
+
 static int barrier_missing(uint64_t phase)
 {
-	return (int)(phase / GATE_PARTY_ONE % (BARRIER_PARTIES_MOST + 1)) - barrier_order(phase);
+	return barrier_parties(phase) - barrier_order(phase);
 }
 
 static bool barrier_is_open(uint64_t state)
@@ -445,10 +450,10 @@ static int barrier_wait_once(fl_barrier *b, uint64_t phase, fl_time deadline, fl
 {
 	FL__WAIT(wait, node, FL__DEBUG_BARRIER, b);
 	/*
-	 * While yields are barred, only a party that waits for one other party polls. Otherwise the
-	 * polls would keep this CPU from the missing parties.
+	 * While yields are barred, the parties poll only in a barrier of two. In a larger one a poll
+	 * would keep this CPU from a missing party.
 	 */
-	if ((phase & BARRIER_GATED) && (barrier_missing(phase) <= 2 || !fl__yields_are_barred(fl__sys.now())) &&
+	if ((phase & BARRIER_GATED) && (barrier_parties(phase) == 2 || !fl__yields_are_barred(fl__sys.now())) &&
 	    fl__wait_spin(&wait, barrier_is_over, &phase, deadline, cancel))
 		return barrier_leave(phase);
 	struct fl__lot lot;
