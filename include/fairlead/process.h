@@ -80,10 +80,10 @@ FL_BEGIN_DECLS
  * The fork server
  *
  * A process has one fork server. If the caller has other rights than the fork server, a start
- * replaces the fork server by executing this program again. But while a process executor has
- * workers from the old one, or a handle of another of its processes is left, the start fails with
- * -EPERM or -EACCES. So drop privileges before you create process executors, or free these first.
- * Programs and FL_PROCESS_EXEC use no fork server.
+ * replaces the fork server by executing this program again. However, the start fails with -EPERM or
+ * -EACCES as long as a process executor has workers from the old fork server, or you have not freed
+ * the handle of another process that it has forked. So drop privileges before you create process
+ * executors, or free these first. Programs and FL_PROCESS_EXEC use no fork server.
  *
  * If the fork server dies, so do its daemons. Its other processes run on, but how they end is
  * unknown.
@@ -91,8 +91,8 @@ FL_BEGIN_DECLS
  * Daemons
  *
  * A process started with `daemon` is killed when the process that started it ends, even by SIGKILL,
- * or when the library is unloaded. Its own processes live on, unless fl_process_free() or
- * fl_process_stop() kills the whole `group`.
+ * or when the library is unloaded. The processes that the daemon has started live on, unless it
+ * leads a `group` and fl_process_free() or fl_process_stop() kills the whole group.
  *
  * The terminal
  *
@@ -123,8 +123,9 @@ typedef enum fl_process_method { FL_PROCESS_FORK_SERVER, FL_PROCESS_FORK, FL_PRO
 
 typedef struct fl_process_config {
 	/*
-	 * The task that the process runs. Exactly one of `task` and `program` is set. The task's
-	 * name has at most 4,095 bytes, its argument and its result at most FL_TASK_SIZE_MAX each.
+	 * The task that the process runs. Set either `task` or `program`; `arg` and `method` only
+	 * with `task`; `argv` and `env` only with `program`. The task's name is at most 4,095
+	 * bytes, its argument and its result at most FL_TASK_SIZE_MAX each.
 	 */
 	const fl_task_type *task;
 	/*
@@ -141,7 +142,7 @@ typedef struct fl_process_config {
 	const char *const *argv;
 	/* The program's environment, with NULL last. NULL means the caller's environment. */
 	const char *const *env;
-	/* How the process of a task is made. It must be 0 for a program. */
+	/* How the process of a task is made ("Start methods" above). */
 	fl_process_method method;
 	/* The name of the process, cut at FL_PROCESS_NAME_MAX. NULL means "process-N". */
 	const char *name;
@@ -155,8 +156,8 @@ typedef struct fl_process_config {
 	const int *fds;
 	unsigned n_fds; /* up to FL_PROCESS_FDS_MAX */
 	/*
-	 * Whether the process leads a process group, so that fl_process_stop() also stops its own
-	 * processes ("The terminal" above).
+	 * Whether the process leads a process group, so that fl_process_stop() also stops the
+	 * processes that it has started ("The terminal" above).
 	 */
 	bool group;
 	uintptr_t more_[4];
@@ -175,10 +176,11 @@ typedef struct fl_process_status {
 FL_API void fl_process_main(int argc, char **argv);
 
 /*
- * Write FL_PROCESS_HOOK; at file scope. It calls fl_process_main() in a constructor. Each copy of
- * Fairlead needs its own hook.
+ * Write FL_PROCESS_HOOK; at file scope. It calls fl_process_main() in a constructor, so a task may
+ * run before other constructors have. Each copy of Fairlead needs its own hook.
  *
- * Do not use it in a library that is loaded by dlopen().
+ * Do not use it in a library that is loaded by dlopen(): a new process does not load that library,
+ * so it would run the program's main().
  */
 #define FL_PROCESS_HOOK                                                                                                \
 	__attribute__((__constructor__)) static void fl__process_hook(int _argc, char **_argv)                         \
@@ -191,10 +193,10 @@ FL_API void fl_process_main(int argc, char **argv);
  * Forks the fork server from this process. Its processes begin with a copy of this process's memory
  * as it is now.
  *
- * It replaces a fork server with other rights than the caller's, and does nothing if there is one
- * with the same rights. It flushes all stdio streams, runs the functions of pthread_atfork(), and
- * blocks the calling thread until the fork server has answered. Returns 0, -ENOMEM, -EMFILE,
- * -ENFILE, -ETOOMANYREFS, or:
+ * If there is a fork server with the caller's rights, the call does nothing; it replaces one with
+ * other rights. It flushes all stdio streams, runs the functions of pthread_atfork(), and blocks
+ * the calling thread until the fork server has answered. Returns 0, -ENOMEM, -EMFILE, -ENFILE,
+ * -ETOOMANYREFS, or:
  *   -EDEADLK    the process has several threads (`watcher` does not count), or the caller is a
  *               fiber
  *   -EPERM      there is a fork server with other rights, which cannot be replaced
@@ -296,7 +298,7 @@ FL_INLINE FL_MUST_CHECK int fl_process_kill(fl_process *_p)
  * The call blocks the calling context, and a cancel does not end it. Meanwhile another fiber or
  * thread must read the pipes of the process, which could otherwise block in a write. Returns 0, or:
  *   -EPERM   an error of fl_process_signal(); the process runs on
- *   -ENOSYS  the same; or an error of fl_process_join()
+ *   -ENOSYS  an error of fl_process_signal(), and the process runs on; or one of fl_process_join()
  *   -EOWNERDEAD, -ECHILD, -ENOMEM
  *            an error of fl_process_join(): the status is not known
  */

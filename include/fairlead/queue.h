@@ -31,7 +31,10 @@ FL_BEGIN_DECLS
 typedef struct fl_queue fl_queue;
 
 typedef enum fl_queue_order {
-	/* The oldest item comes out first. Usually the queue uses no lock. */
+	/*
+	 * The oldest item comes out first. The queue uses a lock only with FL_RENDEZVOUS or
+	 * FL_OVERWRITE, or if memory is short.
+	 */
 	FL_FIFO,
 	/* The newest item comes out first. The queue uses a lock. */
 	FL_LIFO,
@@ -81,10 +84,10 @@ typedef struct fl_queue_config {
 	void (*drop)(void *item, void *drop_arg);
 	void *drop_arg;
 	/*
-	 * The order of an FL_PRIORITY queue: below 0 if `*a` comes out before `*b`, 0 if they are
-	 * equal, and otherwise above 0; for the same two items always the same. The queue calls it
-	 * with its lock held, so it must not call functions of this queue, wait, or leave by
-	 * longjmp().
+	 * The order of an FL_PRIORITY queue: it returns a number below 0 if `*a` comes out before
+	 * `*b`, 0 if they are equal, and otherwise a number above 0. It must always decide in the
+	 * same way about the same two items. The queue calls it with its lock held, so it must not
+	 * call functions of this queue, wait, or leave by longjmp().
 	 */
 	int (*compare)(const void *a, const void *b, void *compare_arg);
 	void *compare_arg;
@@ -96,9 +99,10 @@ typedef struct fl_queue_config {
 	 * fl_queue_close_now() and a wait for FL_ON_QUEUE count as gets, too.
 	 *
 	 * Both promises together make a bounded FL_FIFO queue without FL_OVERWRITE cheaper. But
-	 * then fl_queue_close() waits for a put in progress, and a get may miss an item that
-	 * another thread has just put. A context that sleeps or closes calls membarrier(), which
-	 * takes microseconds; it panics if a sandbox has forbidden membarrier() since the creation.
+	 * then fl_queue_close() waits for a put in progress, and a get may find the queue empty
+	 * although another thread has just put an item. A context that sleeps or closes calls
+	 * membarrier(), which takes microseconds, and panics if a sandbox has forbidden that since
+	 * the queue was created.
 	 */
 	bool one_producer, one_consumer;
 	uintptr_t more_[4];
@@ -116,8 +120,8 @@ FL_API FL_MUST_CHECK int fl_queue_create(fl_queue **q, size_t item_size, const f
 
 /*
  * Drops the items in `q`, and frees `q`. Panics if a context waits for `q`. No other call may be in
- * progress, except that the consumer of the last item may free a bounded queue before the put has
- * returned.
+ * progress. However, the consumer of the last item may free a bounded queue before the put has
+ * returned, and the producer may free a rendezvous before the get has returned.
  */
 FL_API void fl_queue_free(fl_queue *q);
 
@@ -149,8 +153,9 @@ FL_API FL_MUST_CHECK int fl_queue_try_get(fl_queue *q, void *item);
 FL_API FL_MUST_CHECK int fl_queue_get_until(fl_queue *q, void *item, fl_time deadline, fl_cancel_token *cancel);
 
 /*
- * Does the same as fl_queue_put() for the `n` items of the array `items`, in order, and stores in
- * `*count` how many `q` has taken. Items of other producers may come between.
+ * Does the same as fl_queue_put() for the `n` items of the array `items`, in order. Stores in
+ * `*count` how many `q` has taken, even if the call returns an error because it has not taken all.
+ * Items of other producers may come between.
  */
 FL_INLINE FL_MUST_CHECK int fl_queue_put_many(fl_queue *q, const void *items, size_t n, size_t *count);
 FL_API FL_MUST_CHECK int fl_queue_try_put_many(fl_queue *q, const void *items, size_t n, size_t *count);
@@ -159,7 +164,7 @@ FL_API FL_MUST_CHECK int fl_queue_put_many_until(fl_queue *q, const void *items,
 
 /*
  * Does the same as fl_queue_get() for up to `n` items that follow each other in `q`, and stores in
- * `*count` how many. It waits only until there is one item, and never if `n` is 0.
+ * `*count` how many it has got. It waits only until there is one item, and not at all if `n` is 0.
  */
 FL_INLINE FL_MUST_CHECK int fl_queue_get_many(fl_queue *q, void *items, size_t n, size_t *count);
 FL_API FL_MUST_CHECK int fl_queue_try_get_many(fl_queue *q, void *items, size_t n, size_t *count);
@@ -179,8 +184,9 @@ FL_API void fl_queue_close(fl_queue *q);
 FL_API size_t fl_queue_close_now(fl_queue *q);
 
 /*
- * Counts one item of `q` as done, after a consumer's work with it. Called more often than items
- * were put, fl_queue_task_done() panics, and fl_queue_try_task_done() returns -EINVAL, otherwise 0.
+ * Counts one item of `q` as done. A consumer calls it when it has finished its work with an item.
+ * If all items that were put are done already, fl_queue_task_done() panics, and
+ * fl_queue_try_task_done() returns -EINVAL instead of 0.
  */
 FL_API void fl_queue_task_done(fl_queue *q);
 FL_API FL_MUST_CHECK int fl_queue_try_task_done(fl_queue *q);
