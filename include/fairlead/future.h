@@ -46,8 +46,8 @@ FL_API void fl_future_free(fl_future *f);
  *     if (rc == -ETIMEDOUT)
  *             FL_IGNORE(fl_future_cancel(f));         // its result is no longer needed
  *
- * Returns 0, -ETIMEDOUT, -ECANCELED, or -EAGAIN if the task has not ended (only
- * fl_future_try_wait()).
+ * Returns 0, -ETIMEDOUT or -ECANCELED, or, only fl_future_try_wait(), -EAGAIN if the task has not
+ * ended.
  */
 FL_API FL_MUST_CHECK int fl_future_wait_until(fl_future *f, fl_time deadline, fl_cancel_token *cancel);
 FL_INLINE FL_MUST_CHECK int fl_future_wait(fl_future *_f)
@@ -98,7 +98,10 @@ FL_API const void *fl_future_result(const fl_future *f);
  */
 FL_API int fl_future_error(const fl_future *f);
 
-/* Returns the message of a task that has failed or was cancelled, or "", valid as long as `f`. */
+/*
+ * Returns the message of a task that has failed or was cancelled, or "" if there is none. It is
+ * shorter than FL_MESSAGE_MAX bytes, and lasts as long as `f`.
+ */
 FL_API const char *fl_future_message(const fl_future *f);
 #define FL_MESSAGE_MAX 256
 
@@ -150,8 +153,8 @@ FL__SCOPED(fl_future, fl_future_free)
  * both, cancel `f`: a cancel of `*next` leaves `f` alone.
  *
  * The thread that ends `f` submits the task, or this call does, if `f` has ended already. `*next`
- * holds a reference to `f`, so the result of `f` is dropped later; `drop_arg` does not run. Returns
- * 0, -ENOMEM, or:
+ * holds a reference to `f`, so the result of `f` lasts at least as long as `*next`; the `drop_arg`
+ * of `type` does not run. Returns 0, -ENOMEM, -EOWNERDEAD, or:
  *   -EINVAL  the type's argument does not have the size of the result of `f`, or only one of them
  *            is an fl_bytes
  */
@@ -181,17 +184,17 @@ typedef struct fl_promise fl_promise;
 FL_API FL_MUST_CHECK int fl_promise_create(fl_promise **p, size_t size, void (*drop)(void *result), fl_future **f);
 
 /*
- * Makes the future running, so that a cancel no longer ends it, but only cancels the promise's
- * token. A promise need not be started. Returns 0; -ECANCELED if the future was cancelled before;
- * or -EALREADY if the promise was started, set or failed before.
+ * Makes the future running. From then on a cancel of the future does not end it, but only cancels
+ * the promise's token. A promise need not be started. Returns 0; -ECANCELED if the future was
+ * cancelled before; or -EALREADY if the promise was started, set or failed before.
  */
 FL_API FL_MUST_CHECK int fl_promise_start(fl_promise *p);
 
 /*
  * Ends the future. fl_promise_set() gives it a copy of `*value` as its result; `value` may be NULL
- * if results have 0 bytes. fl_promise_fail() makes the future fail, with the error `error` (0
- * becomes -EINVAL) and a printf() message. fl_promise_fail_with() does the same, but the future has
- * a result, too. Returns 0, or:
+ * if results are 0 bytes. fl_promise_fail() makes the future fail, with the error `error` (0
+ * becomes -EINVAL) and a printf() message. fl_promise_fail_with() does the same, but the failed
+ * future also keeps a copy of `*value` as its result. Returns 0, or:
  *   -ECANCELED  the future was cancelled before
  *   -EALREADY   the promise was set or failed before
  */
@@ -225,7 +228,8 @@ typedef struct fl_as_completed fl_as_completed;
 
 /*
  * Creates an iteration over the `n` futures of the array `f`, with references of its own. A future
- * that is there twice is returned once, with its first index. Returns 0 or -ENOMEM.
+ * that is in the array twice is returned once, with its first index. Futures that have ended
+ * already come first, in the order of the array. Returns 0 or -ENOMEM.
  */
 FL_API FL_MUST_CHECK int fl_as_completed_create(fl_as_completed **c, fl_future *const *f, size_t n);
 

@@ -104,8 +104,8 @@ FL_API FL_MUST_CHECK int fl_group_submit_with(fl_group *g, const fl_task_type *t
  *     while ((rc = fl_group_join_until(&g, fl_after(FL_MS(50)), NULL)) == -ETIMEDOUT)
  *             show_progress(fl_group_count(&g));
  *
- * If a worker of the group's thread executor joins, it may run pending tasks, usually members that
- * it has submitted itself, and a deadline does not interrupt them. So do not join while you hold a
+ * While a worker of the group's thread executor waits in a join, it may run pending tasks, usually
+ * members that it has submitted itself. A deadline does not interrupt them, and you must not hold a
  * mutex that such a task locks. Returns:
  *   0                       joined: no member has failed; also after fl_group_cancel(), or without
  *                           members
@@ -114,8 +114,8 @@ FL_API FL_MUST_CHECK int fl_group_submit_with(fl_group *g, const fl_task_type *t
  *   -EAGAIN                 only fl_group_try_join(), not joined: members are left
  *   -ETIMEDOUT, -ECANCELED  only fl_group_join_until(): not joined
  *   -EDEADLK                not joined: the wait would never end, because the caller runs within a
- *                           member, its scope descends from the group's token, or members need this
- *                           thread for their loop or executor
+ *                           member; because its cancel scope descends from the group's token; or
+ *                           because members need this thread for their loop or executor
  *   -EOWNERDEAD             not joined: in a forked child, the executor is the parent's
  *
  * Memory order: after a join, the caller sees what the members wrote.
@@ -125,7 +125,7 @@ FL_API FL_MUST_CHECK int fl_group_join_until(fl_group *g, fl_time deadline, fl_c
 FL_API FL_MUST_CHECK int fl_group_try_join(fl_group *g);
 
 /*
- * Cancels all members, so that none can be added until the join, which returns 0, unless a member
+ * Cancels all members. Until the join, none can be added. The join then returns 0, unless a member
  * fails.
  */
 FL_API void fl_group_cancel(fl_group *g);
@@ -142,9 +142,10 @@ FL_API size_t fl_group_count(const fl_group *g);
  * fl_group_message() returns that member's message, or the text of the error; NULL without an
  * error.
  *
- * fl_group_failed_name() returns the name of the failed fiber or task type, or NULL;
- * fl_group_failed_index() the index of the failed member, or SIZE_MAX. Submits and starts since the
- * last join are counted from 0, including refused ones, unless the error was -EINVAL or -ENOTSUP.
+ * fl_group_failed_name() returns the name of the failed fiber or task type, which must still exist;
+ * or NULL. fl_group_failed_index() returns the index of the failed member, or SIZE_MAX. Submits and
+ * starts since the last join are counted from 0, including refused ones, unless the error was
+ * -EINVAL or -ENOTSUP.
  */
 FL_API int fl_group_error(const fl_group *g);
 FL_API const char *fl_group_message(const fl_group *g);
@@ -159,8 +160,8 @@ FL_API size_t fl_group_failed_index(const fl_group *g);
 FL_API fl_cancel_token *fl_group_token(fl_group *g);
 
 /*
- * Joins `g`, at the end of the block of an FL_SCOPED variable, and reports a failure as a later one
- * ("Failure" above). Panics where fl_group_join() returns -EDEADLK.
+ * Joins `g`, at the end of the block of an FL_SCOPED variable. A failure that no join has returned
+ * goes where later failures go ("Failure" above). Panics where fl_group_join() returns -EDEADLK.
  */
 FL_API void fl_group_destroy(fl_group *g);
 

@@ -56,17 +56,17 @@ FL__ASSERT_SIZE(fl_rwlock, 8);
 FL_API void fl_rwlock_init(fl_rwlock *l);
 
 /*
- * Ends the life of `l`. You may free a lock without this call, unless a thread has undone a read
- * lock of another thread: then destroy `l` before its memory becomes another lock.
+ * Ends the life of `l`. You may free the memory of a lock without this call, unless a thread has
+ * undone a read lock of another thread: then destroy `l` before its memory becomes another lock.
  */
 FL_API void fl_rwlock_destroy(fl_rwlock *l) FL_EXCLUDES(*l);
 
 /*
  * Locks `l` for reading. fl_rwlock_read_lock() and fl_rwlock_read_lock_until() block the calling
- * context while another context writes, or while the first waiter must not be overtaken. A cancel
- * does not end fl_rwlock_read_lock(). All three panic if more than 67 million readers hold `l`. The
- * try and until forms return 0, -ETIMEDOUT, -ECANCELED, or -EAGAIN if a context writes, or the
- * first waiter must not be overtaken.
+ * context while another context writes, or while the first waiter must not be overtaken
+ * ("Fairness" above). A cancel does not end fl_rwlock_read_lock(). All three panic if more than 67
+ * million readers hold `l`. The try and until forms return 0, -ETIMEDOUT, -ECANCELED, or:
+ *   -EAGAIN  a context writes, or the first waiter must not be overtaken
  */
 FL_API void fl_rwlock_read_lock(fl_rwlock *l) FL_ACQUIRE_SHARED(*l);
 FL_API FL_MUST_CHECK int fl_rwlock_try_read_lock(fl_rwlock *l) FL_TRY_ACQUIRE_SHARED(0, *l);
@@ -99,9 +99,9 @@ FL_API void fl_rwlock_write_unlock(fl_rwlock *l) FL_RELEASE(*l);
 FL_API void fl_rwlock_downgrade(fl_rwlock *l) FL_RELEASE(*l) FL_ACQUIRE_SHARED(*l);
 
 /*
- * Panics unless a context reads or writes `l`; fl_rwlock_assert_write_held() panics unless one
- * writes. Both also panic if debugging (fairlead/debug.h) knows the holders of `l`, and the calling
- * context is not among them.
+ * fl_rwlock_assert_read_held() panics if no context reads or writes `l`, and
+ * fl_rwlock_assert_write_held() if no context writes. Both also panic if debugging
+ * (fairlead/debug.h) knows the holders of `l`, and the calling context is not among them.
  */
 FL_API void fl_rwlock_assert_read_held(const fl_rwlock *l) FL_ASSERT_HELD_SHARED(*l);
 FL_API void fl_rwlock_assert_write_held(const fl_rwlock *l) FL_ASSERT_HELD(*l);
