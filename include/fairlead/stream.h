@@ -47,9 +47,10 @@ FL_BEGIN_DECLS
  *   -EINVAL        the caller may not make this call (see "Loop and fibers"), or a size is above
  *                  PTRDIFF_MAX
  *
- * A read that fails consumes nothing. A write that fails may have written fl_stream_written()
- * bytes. After -ECONNRESET, -ECONNABORTED or an error of the network, later writes return the same
- * error, and so do reads, once they have returned the bytes that had come.
+ * A read that fails consumes nothing, with one exception (fl_stream_got()). A write that fails may
+ * have written fl_stream_written() bytes. After -ECONNRESET, -ECONNABORTED or an error of the
+ * network, later writes return the same error. So do reads, but unless you have called
+ * fl_stream_abort(), they first return the bytes that had come.
  */
 typedef struct fl_stream fl_stream;
 
@@ -65,8 +66,8 @@ typedef struct fl_stream fl_stream;
  *   -EINVAL, -ENOTCONN  `fd` is a socket of another kind, or is not connected
  *   -EEXIST             the loop watches `fd` already
  *
- * `fd` becomes close-on-exec, unless it is 0, 1 or 2, and gets TCP_NODELAY. A blocking `fd` usually
- * stays blocking.
+ * `fd` becomes close-on-exec, unless it is 0, 1 or 2; a TCP socket gets TCP_NODELAY. A blocking
+ * `fd` usually stays blocking, because other processes may use it.
  */
 FL_API FL_MUST_CHECK int fl_stream_from_fd(fl_stream **s, int fd);
 
@@ -78,9 +79,9 @@ FL_API FL_MUST_CHECK int fl_stream_pair(fl_stream *ends[2]);
 
 /*
  * Closes and frees the stream, without waiting. The system still sends the bytes that were written.
- * To protect them, a TCP connection whose peer is still sending is closed in the background, when
- * the peer ends its side or after 5 s. However, after fl_stream_fd() the call closes at once, so
- * read such a stream to its end first.
+ * If the peer of a TCP connection is still sending, closing at once could destroy them, so the
+ * library closes the connection in the background, when the peer ends its side or after 5 s.
+ * However, after fl_stream_fd() the call closes at once, so read such a stream to its end first.
  *
  * Panics while a fiber reads or writes.
  */
@@ -176,8 +177,8 @@ FL_INLINE FL_MUST_CHECK ssize_t fl_stream_read_line(fl_stream *_s, char *_line, 
 }
 
 /*
- * Returns how many bytes a read that returned -ENOMEM has left in the caller's buffer, because the
- * stream could not keep them; otherwise 0.
+ * Returns how many bytes the last read has left in the caller's buffer. This is 0, unless that read
+ * has returned -ENOMEM because the stream could not keep the bytes.
  */
 FL_API size_t fl_stream_got(const fl_stream *s);
 
@@ -195,8 +196,8 @@ FL_INLINE FL_MUST_CHECK int fl_stream_write(fl_stream *_s, const void *_data, si
 }
 
 /*
- * Does the same as fl_stream_write(), but without waiting. It writes the bytes for which the system
- * has space, and returns their number, or -EAGAIN if there is none.
+ * Does the same as fl_stream_write(), but without waiting: writes the bytes for which the system
+ * has space, and returns their number, or -EAGAIN if the system has no space.
  */
 FL_API FL_MUST_CHECK ssize_t fl_stream_try_write(fl_stream *s, const void *data, size_t size);
 
@@ -216,8 +217,8 @@ FL_INLINE FL_MUST_CHECK int fl_stream_writev(fl_stream *_s, const struct iovec *
  *   -EBADF    one of the descriptors is not open
  *   -ENOTSUP  the stream is not a Unix socket
  *   -ETIMEDOUT, -ECANCELED, -EPIPE, -ENOMEM, other
- *             an error of fl_stream_write(). The descriptors were sent if fl_stream_written() is
- *             not 0
+ *             an error of fl_stream_write(). Except after -EBUSY, the descriptors were sent if
+ *             fl_stream_written() is not 0
  */
 FL_API FL_MUST_CHECK int fl_stream_send_fds_until(fl_stream *s, const void *data, size_t size, const int *fds,
                                                   unsigned n, fl_time deadline, fl_cancel_token *cancel);
