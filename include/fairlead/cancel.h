@@ -114,7 +114,8 @@ static inline void fl__scoped_fl_cancel_token(fl_cancel_token *_c)
  *
  * The function runs at most once: in the context that cancels the token or an ancestor, before that
  * call returns; or at once, in the registering context, if the token was cancelled or its deadline
- * has passed before. A deadline that passes later runs no callback.
+ * has passed before. A deadline that passes later runs no callback. Callbacks run in no particular
+ * order, and a second cancel does not wait for those that the first one runs.
  *
  * The token of a task, promise, fiber, group or loop is cancelled with that object, and a group's
  * token also when a member fails. So callbacks may run within fl_future_cancel(), for example.
@@ -139,8 +140,8 @@ typedef struct fl_cancel_callback {
 /*
  * Registers `cb`, so that a cancel of `c` runs `function(arg)`. `cb` need not be initialized, must
  * not be registered already, and must not move until it is removed. Returns:
- *   true   `cb` is registered; or nothing can cancel `c`, which is FL_SHIELDED, or NULL without a
- *          scope
+ *   true   `cb` is registered; or the function will never run, because `c` is FL_SHIELDED, or NULL
+ *          without a scope
  *   false  `c` was cancelled, or its deadline has passed: this call has run the function
  *
  * Memory order: the function sees what was written before the registration and before the cancel.

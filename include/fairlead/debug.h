@@ -17,12 +17,12 @@ FL_BEGIN_DECLS
  * -Wl,-u,fl_debug_enable or -Wl,-u,fl_trace_enable. There are three modes:
  *   FL_DEBUG_LOCKORDER   reports each cycle of locks that contexts take in different orders, once,
  *                        with the stacks.
- *   FL_DEBUG_WAITS       reports a deadlock when it closes: what each of its contexts (threads and
- *                        fibers) holds, wants and joins.
+ *   FL_DEBUG_WAITS       reports a deadlock as soon as it is complete: what each of its contexts
+ *                        (threads and fibers) holds, wants and joins.
  *   FL_DEBUG_CONTENTION  prints a profile to standard error at exit: fl_debug_contention().
  *
- * A report goes to the log handler (fairlead/error.h), in the context that caused it, which may
- * hold locks of yours.
+ * A report goes to the log handler (fairlead/error.h), in the context that caused it. This context
+ * may hold locks of yours, so the handler must not wait for them.
  *
  * The first two modes also report a context that locks again what it already holds. Locks acquired
  * before debugging was switched on cause no report. In each mode the checks of fairlead/defs.h,
@@ -41,8 +41,8 @@ FL_BEGIN_DECLS
  * the program handles or ignores SIGQUIT.
  *
  * The environment variable FL_DEBUG switches modes on before main() (docs/security.md). In it,
- * `signal=N` selects another signal than SIGQUIT, and `signal=0` none. Returns 0, or -EINVAL if
- * `modes` has an unknown bit.
+ * `signal=N` selects another signal than SIGQUIT, but not SIGCHLD or the signal of a fault, and
+ * `signal=0` none. Returns 0, or -EINVAL if `modes` has an unknown bit.
  */
 FL_API FL_MUST_CHECK int fl_debug_enable(unsigned modes);
 
@@ -71,8 +71,9 @@ FL_API void fl_debug_contention(int fd);
  *
  * `settings` is "ring" and then, after commas, any of:
  *   exit         writes a file when the process ends by exit() or by a return of main().
- *   slow=100ms   writes a file after a longer wait, or a task's longer time in the queue, that
- *                began after the last of these files; at most ten files (docs/debugging.md).
+ *   slow=100ms   writes a file after a wait, or a task's time in the queue, that was longer, but
+ *                not if that began before the last of these files was written; at most ten files
+ *                (docs/debugging.md).
  *   events=8192  is the number of events kept for each thread, of 32 bytes each, raised to a power
  *                of two from 64 to 1,048,576. The first call decides.
  *   file=PREFIX  is the prefix of the files' names: by default fairlead, in the working directory.

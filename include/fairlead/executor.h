@@ -83,7 +83,7 @@ typedef struct fl_executor_config {
 	/*
 	 * The most pending tasks of a thread executor, up to FL_BACKLOG_MAX; 0 means any number. A
 	 * cancelled task does not count. Chained tasks (fl_future_then()) ignore the bound, and so
-	 * does a submit where 64 tasks already run nested, each within a submit.
+	 * does a submit that is nested in 64 tasks which submits have run themselves.
 	 */
 	size_t backlog;
 	fl_when_full when_full;
@@ -241,7 +241,9 @@ typedef struct fl_map_config {
  *
  * After an error, the results of the tasks that succeeded are stored. A result is zeroed before its
  * task begins, and unchanged if its task does not run. A failed task leaves what it wrote, but a
- * process executor may zero that, unless the task calls fl_task_keep_result(). No drop hook runs.
+ * process executor may zero that, unless the task calls fl_task_keep_result(). If a worker process
+ * dies, the element that it ran fails, and the later elements of its chunk count as not started. No
+ * drop hook runs.
  */
 FL_API FL_MUST_CHECK int fl_executor_map(fl_executor *e, const fl_task_type *type, const void *args, size_t n,
                                          void *results, const fl_map_config *config);
@@ -316,10 +318,10 @@ FL_API FL_MUST_CHECK int fl_executor_try_join(fl_executor *e);
 
 /*
  * Waits, without closing `e`, for a moment in which no task of `e` is pending or runs, and all
- * callbacks of its tasks have returned. The caller then sees what the tasks wrote. Both functions
- * block the calling context. To wait for some tasks only, use a group (fairlead/group.h). Returns
- * 0, -ETIMEDOUT, -ECANCELED, or -EDEADLK if the call would wait for itself, as in
- * fl_executor_join().
+ * callbacks of its tasks have returned. Tasks that are submitted during the wait prolong it. The
+ * caller then sees what the tasks wrote. Both functions block the calling context. To wait for some
+ * tasks only, use a group (fairlead/group.h). Returns 0, -ETIMEDOUT, -ECANCELED, or -EDEADLK if the
+ * call would wait for itself, as in fl_executor_join().
  *
  * Each such moment ends the waits of all callers. So if many threads call these functions again and
  * again, each moment costs time in proportion to their number.
@@ -356,7 +358,8 @@ FL_API uint32_t fl_executor_capabilities(const fl_executor *e);
 FL_API const char *fl_executor_kind(const fl_executor *e);
 
 /*
- * Returns the most tasks that the workers of `e` run at a time (`workers`, fl_executor_resize()).
+ * Returns the most tasks that the workers of `e` run at a time (`workers`, fl_executor_resize()),
+ * and 1 for a sequential executor.
  */
 FL_API unsigned fl_executor_workers(const fl_executor *e);
 

@@ -71,7 +71,7 @@ FL_API FL_MUST_CHECK int fl_loop_run_on(fl_loop *l, fl_fiber_function *function,
 
 /*
  * Cancels the fibers of a loop that does not run, runs it until they have ended, and frees it.
- * Posted calls are made before, and callbacks of watches and timers may still be called. Blocks the
+ * Posted calls are made first. Watches and timers may still call their callbacks. Blocks the
  * calling thread.
  *
  * Panics where fl_loop_run() does, on another thread than the one that ran the loop, in a fiber or
@@ -91,9 +91,9 @@ FL_API void fl_loop_cancel(fl_loop *l);
 typedef void fl_loop_callback(void *arg);
 
 /*
- * Makes the loop call `function(arg)` on its thread, after this call has returned, in the order of
- * the posts. The function sees what the caller wrote before. Any thread may post. Returns 0 or
- * -ENOMEM.
+ * Makes the loop call `function(arg)` on its thread, in the order of the posts. On the loop's own
+ * thread, the post returns before the function is called. The function sees what the caller wrote
+ * before. Any thread may post. Returns 0 or -ENOMEM.
  */
 FL_API FL_MUST_CHECK int fl_loop_post(fl_loop *l, fl_loop_callback *function, void *arg);
 
@@ -203,9 +203,9 @@ FL__SCOPED(fl_loop, fl_loop_free)
  * Use it for blocking calls and long computations, which would hold up the loop. The function may
  * use the caller's stack, because the call waits until it has ended, even after a cancel. Returns
  * 0, -ENOTSUP, -ENOMEM, or:
- *   -ECANCELED, -ETIMEDOUT  the wait was cancelled, or the deadline passed. The function was not
- *                           called, and `*result` is unchanged; or it returned -ECANCELED, which is
- *                           stored
+ *   -ECANCELED, -ETIMEDOUT  the wait was cancelled, or the deadline passed. Either the function
+ *                           was not called, and `*result` is unchanged; or the function returned
+ *                           -ECANCELED, which `*result` then has
  *   -EAGAIN                 the loop has no thread for the function, and none can be started
  *
  * A cancel or the deadline also cancels the function's scope, so that its waits return -ECANCELED,
@@ -233,7 +233,7 @@ FL_INLINE FL_MUST_CHECK int fl_blocking_call(fl_fiber_function *_function, void 
 typedef struct fl_loop_debug_config {
 	/*
 	 * A fiber that keeps the thread for longer than this is reported, and so are callbacks that
-	 * together do. 0: no reports.
+	 * run one after another and together take longer. 0: no reports.
 	 */
 	fl_duration slow;
 	uintptr_t more_[4];

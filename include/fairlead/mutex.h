@@ -43,8 +43,8 @@ FL__ASSERT_SIZE(fl_mutex, 4);
 FL_API void fl_mutex_init(fl_mutex *m);
 
 /*
- * Ends the life of `m` (fairlead/defs.h, "Destroy"). Nor may a context wait for a condition
- * variable with `m`, which debugging does not notice.
+ * Ends the life of `m` (fairlead/defs.h, "Destroy"). No context may be in a wait for a condition
+ * variable that uses `m`, either; debugging does not notice that.
  */
 FL_API void fl_mutex_destroy(fl_mutex *m) FL_EXCLUDES(*m);
 

@@ -33,7 +33,8 @@ FL_BEGIN_DECLS
  * read again, since the data may have changed.
  *
  * Fairness: the wait queue is FIFO, and it serves one writer or a run of readers at a time. Running
- * threads may overtake the first waiter for about a millisecond (fairlead/mutex.h).
+ * threads may overtake the first waiter for about a millisecond, and from then on must wait, too
+ * (fairlead/mutex.h).
  *
  * Scaling: a lock that threads often read at the same time becomes biased to its readers, so that
  * they usually do not slow each other down, even on many CPUs. A writer ends the bias, which takes
@@ -73,7 +74,10 @@ FL_API FL_MUST_CHECK int fl_rwlock_try_read_lock(fl_rwlock *l) FL_TRY_ACQUIRE_SH
 FL_API FL_MUST_CHECK int fl_rwlock_read_lock_until(fl_rwlock *l, fl_time deadline, fl_cancel_token *cancel)
     FL_TRY_ACQUIRE_SHARED(0, *l);
 
-/* Undoes one read lock. Panics, perhaps later, if no context reads `l`. */
+/*
+ * Undoes one read lock. Panics if no context reads `l`; while the lock is biased, perhaps later and
+ * in another context.
+ */
 FL_API void fl_rwlock_read_unlock(fl_rwlock *l) FL_RELEASE_SHARED(*l);
 
 /*

@@ -96,8 +96,8 @@ FL_API FL_MUST_CHECK int fl_sem_acquire_n_until(fl_sem *s, uint32_t n, fl_time d
 
 /*
  * Releases one permit, or `n` in one step, and wakes the waiters for which there are now enough. If
- * `s` would exceed its bound, none is released: fl_sem_release() and fl_sem_release_n() panic, and
- * fl_sem_try_release_n() returns -EOVERFLOW, otherwise 0.
+ * `s` would exceed its bound, no permit is released, and fl_sem_release() and fl_sem_release_n()
+ * panic. fl_sem_try_release_n() then returns -EOVERFLOW, and otherwise 0.
  */
 FL_API void fl_sem_release(fl_sem *s);
 FL_API void fl_sem_release_n(fl_sem *s, uint32_t n);
@@ -107,8 +107,8 @@ FL_API FL_MUST_CHECK int fl_sem_try_release_n(fl_sem *s, uint32_t n);
  * Releases one permit. Async-signal-safe, and keeps errno. Outside of signal handlers,
  * fl_sem_release() is faster when contexts wait.
  *
- * Panics if `s` would exceed its bound. However, while the first waiter sleeps, it may be a later
- * release that panics.
+ * Panics if `s` would exceed its bound. However, while the first waiter sleeps, this call does not
+ * panic, because that waiter may take the permit. If it does not, a later release panics.
  */
 FL_API void fl_sem_release_in_handler(fl_sem *s);
 

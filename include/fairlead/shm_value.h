@@ -42,7 +42,7 @@ FL__ASSERT_SIZE(fl_shm_value, 48);
 FL_API uint32_t fl_shm_value_get(const fl_shm_value *v, void *value, size_t size);
 
 /*
- * Sets the value, after a wait for other sets of it, of ten seconds at most. fl_shm_value_set_if()
+ * Sets the value. Waits for other sets of the value, for ten seconds at most. fl_shm_value_set_if()
  * sets it only if it has not changed since the get that returned `changes`. Returns 0, -EBADMSG,
  * or:
  *   -ESTALE     only fl_shm_value_set_if(): the value has changed
@@ -96,7 +96,7 @@ FL_API FL_MUST_CHECK int fl_shm_value_set_if(fl_shm_value *v, uint32_t changes, 
  *             accounts_at(&a, i)->balance += amount;
  *
  * The functions do not lock the mutex. Several threads may call them at the same time, except
- * create, attach and destroy.
+ * create, attach and destroy. The length is fixed, whatever another process writes to the region.
  */
 typedef struct fl_shm_array {
 	fl_shm *region_;
@@ -120,7 +120,10 @@ FL_API FL_MUST_CHECK int fl_shm_array_create(fl_shm_array *a, fl_shm *region, si
  */
 FL_API FL_MUST_CHECK int fl_shm_array_attach(fl_shm_array *a, fl_shm *region, fl_shm_offset offset, size_t item_size);
 
-/* Frees the array, which no context may use any more, once for all handles. */
+/*
+ * Frees the array, which no context of any process may use any more. Call it once, with one of the
+ * handles.
+ */
 FL_API void fl_shm_array_destroy(fl_shm_array *a);
 
 /* Returns the offset of the array in its region, for fl_shm_array_attach(). */

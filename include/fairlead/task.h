@@ -22,7 +22,8 @@
  *     rc = count_primes_submit(pool, range, &f);      // runs the body with a copy of `range`
  *
  * In the body, `arg` points to the argument, which is const, `result` points to the result, which
- * begins zeroed, and `ctx` is the fl_task_ctx.
+ * begins zeroed, and `ctx` is the fl_task_ctx. They hide outer variables of the same names. In C++
+ * an exception that leaves the body ends the program.
  *
  * The macro defines `const fl_task_type count_primes`, registers it by its name, and defines typed
  * calls, which do what fl_executor_submit(), fl_future_get() and so on do:
