@@ -13,10 +13,11 @@
  *                 `left`
  *   out           blocks and references to the pool     the context in the cache; wraps
  *                 made here, less those freed here
- *   left          once the caches are summed up, the    subtraction by a context that frees a block
- *                 number of blocks in use and of        or a reference at an ended cache, or frees
- *                 references to the pool; before that,  the pool; the context that reaches 0 frees
- *                 more                                  the memory
+ *   left          once the caches are summed up, the    addition by a context that takes a reference
+ *                 number of blocks in use and of        at an ended cache; subtraction by one that
+ *                 references to the pool; before that,  frees a block or a reference at an ended
+ *                 more                                  cache, or frees the pool; the context that
+ *                                                       reaches 0 frees the memory
  *   central, slabs                                      under `lock`
  *
  * Invariants
@@ -244,14 +245,6 @@ static FL__NOINLINE struct fl__task_block *task_blocks_new_chained(struct fl__ta
 	return block;
 }
 
-/* Counts a user of the pool that is not a block of its slabs. */
-static void task_blocks_count(struct fl__task_blocks *pool)
-{
-	struct fl__task_block_cache *s = task_blocks_enter(pool);
-	s->out++;
-	fl__task_block_cache_leave(s);
-}
-
 /* Called in the cache `s`. Subtracts `n` blocks or other users, and leaves the cache. */
 static inline void task_blocks_uncount(struct fl__task_blocks *pool, struct fl__task_block_cache *s, size_t n)
 {
@@ -390,7 +383,12 @@ void fl__task_block_release(struct fl__task_block *block)
 
 void fl__task_blocks_ref(struct fl__task_blocks *pool)
 {
-	task_blocks_count(pool);
+	struct fl__task_block_cache *s = task_blocks_enter(pool);
+	const bool ended = s->ended;
+	s->out += !ended;
+	fl__task_block_cache_leave(s);
+	if (ended)
+		fl__add_relaxed(&pool->left, 1); /* relaxed: the caller's own reference is still in `left` */
 }
 
 void fl__task_blocks_unref(struct fl__task_blocks *pool)

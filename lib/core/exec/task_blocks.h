@@ -148,7 +148,8 @@ static inline const struct fl__task_block_owner *fl__task_block_owner(const stru
 
 /*
  * Takes a reference to the pool, which also keeps the executor's struct. This is for a context that
- * will use the executor later, but has no task there.
+ * will use the executor later, but has no task there. The caller has made the pool, or has a block
+ * or a reference; then it may be called after fl__task_blocks_free().
  */
 void fl__task_blocks_ref(struct fl__task_blocks *pool);
 void fl__task_blocks_unref(struct fl__task_blocks *pool);

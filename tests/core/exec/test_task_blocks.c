@@ -213,6 +213,21 @@ FL_TEST(task_blocks_give_back_their_owner)
 	assert_int_equal(fl__load_relaxed(&seam_live), before);
 }
 
+/* Who has a reference may take another after the end of the pool. */
+FL_TEST(task_blocks_are_referenced_after_their_end)
+{
+	const long before = fl__load_relaxed(&seam_live);
+	struct fl__task_blocks *pool = pool_of(&of_threads);
+	fl__task_blocks_ref(pool);
+	const long with_pool = fl__load_relaxed(&seam_live);
+	fl__task_blocks_free(pool);
+	fl__task_blocks_ref(pool);
+	fl__task_blocks_unref(pool);
+	assert_int_equal(fl__load_relaxed(&seam_live), with_pool);
+	fl__task_blocks_unref(pool);
+	assert_int_equal(fl__load_relaxed(&seam_live), before);
+}
+
 FL_TEST(task_blocks_without_memory)
 {
 	const fl_task_type small = type_of(4, 4, 4, 4), large = type_of(4, 4, LARGEST, 4);
