@@ -173,8 +173,8 @@ typedef bool lab_can(const struct lab_object *object, const struct lab_thread *t
 /*
  * Announces the step `op` on `object`, which is possible while `can` returns true. Returns 0 when
  * the search lets the thread do the step, or -ETIMEDOUT if the deadline came first. With an expired
- * deadline the thread tries once. Along a graph a step with any deadline is a try; steer.c says
- * why. With the deadline LAB_TRY this is the same as lab_object_try(), and returns -EAGAIN if the
+ * deadline the thread tries once. Along a graph a step with any deadline is a try; steer_object.c
+ * says why. With the deadline LAB_TRY this is the same as lab_object_try(), and returns -EAGAIN if the
  * step is not possible.
  */
 #define LAB_TRY (INT64_MIN + 1)
