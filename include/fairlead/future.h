@@ -234,9 +234,10 @@ typedef struct fl_as_completed fl_as_completed;
 FL_API FL_MUST_CHECK int fl_as_completed_create(fl_as_completed **c, fl_future *const *f, size_t n);
 
 /*
- * Waits until the next future has ended, and stores its index in the array in `*index`. Both
- * functions block the calling context. Returns 0, -ETIMEDOUT, -ECANCELED, or -ENODATA if all
- * futures were returned.
+ * Waits until the next future has ended, and stores its index in the array in `*index`. Futures
+ * that ended before the iteration was created come first, in the order of the array. Both functions
+ * block the calling context. Returns 0, -ETIMEDOUT, -ECANCELED, or -ENODATA if all futures were
+ * returned.
  */
 FL_API FL_MUST_CHECK int fl_as_completed_next_until(fl_as_completed *c, size_t *index, fl_time deadline,
                                                     fl_cancel_token *cancel);

@@ -106,7 +106,8 @@ FL_BEGIN_DECLS
  * Programs, and processes of FL_PROCESS_EXEC and FL_PROCESS_FORK, are children of this process, and
  * their end sends SIGCHLD. All others are children of the fork server (docs/guide/processes.md says
  * what follows in a container). Until its handle is freed, a process costs the caller up to three
- * descriptors, and one for each pipe.
+ * descriptors, and one for each pipe. Several threads may use one handle at the same time, except
+ * as fl_process_take_pipe() and fl_process_free() say.
  */
 typedef struct fl_process fl_process;
 

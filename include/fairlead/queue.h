@@ -47,7 +47,8 @@ typedef enum fl_queue_order {
 
 /*
  * The capacity of a rendezvous, an FL_FIFO queue that holds no items: a put waits until a get takes
- * its item. A try form succeeds only if the other side waits.
+ * its item. A call meets the waiter of the other side that has waited longest. A try form succeeds
+ * only if there is one.
  */
 #define FL_RENDEZVOUS (SIZE_MAX / 4 * 3)
 
