@@ -130,6 +130,50 @@ FL_STRESS(serial_free, user, worker)
 	FL_ACCEPTABLE(s->rc == -EALREADY, "it had run");
 }
 
+/*
+ * The drain has run as many tasks as a drain may run, and another is pending. Before it hands over
+ * to the next drain, that task is cancelled, the executor is freed, and the target is closed.
+ */
+struct serial_free_late {
+	struct fl__thread_pool *p;
+	fl_executor *e;
+	fl_future *sixteenth, *last;
+	int data, rc;
+};
+
+enum { SERIAL_TURN_TASKS = 16 }; /* SERIAL_TURN in serial.c */
+
+FL_STRESS_SETUP(serial_free_late)
+{
+	s->p = pool_of_actors(1, 1);
+	s->e = serial_over(&s->p->base);
+	for (int i = 1; i < SERIAL_TURN_TASKS; i++)
+		OK(add_one_submit(s->e, &s->data, NULL));
+	OK(add_one_submit(s->e, &s->data, &s->sixteenth));
+	OK(add_one_submit(s->e, &s->data, &s->last));
+}
+
+FL_STRESS_ACTOR(serial_free_late, user)
+{
+	OK(fl_future_wait(s->sixteenth));
+	fl_future_free(s->sixteenth);
+	s->rc = fl_future_cancel_pending(s->last);
+	fl_future_free(s->last);
+	fl_executor_free(s->e);
+	FL_STRESS_CHECK(s->data == SERIAL_TURN_TASKS + (s->rc != 0));
+	fl_executor_close(&s->p->base);
+}
+
+SERVES(serial_free_late, worker, 0)
+
+FL_STRESS(serial_free_late, user, worker)
+{
+	fl_executor_free(&s->p->base);
+	FL_ACCEPTABLE(s->rc == 0, "cancelled");
+	FL_ACCEPTABLE(s->rc == -EINPROGRESS, "it ran");
+	FL_ACCEPTABLE(s->rc == -EALREADY, "it had run");
+}
+
 /* The target is cancelled before the drain, or while it runs. The task ends once, in either way. */
 struct serial_cancel {
 	struct fl__thread_pool *p;
