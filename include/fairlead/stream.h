@@ -67,8 +67,8 @@ typedef struct fl_stream fl_stream;
  *   -EEXIST             the loop watches `fd` already
  *
  * `fd` becomes close-on-exec, unless it is 0, 1 or 2; a TCP socket gets TCP_NODELAY. A blocking
- * `fd` stays blocking, because other processes may use it, unless it is a terminal or a device that
- * cannot be opened a second time.
+ * `fd` stays blocking, because other processes may use it. Only a device becomes non-blocking, and
+ * a terminal that cannot be opened a second time.
  */
 FL_API FL_MUST_CHECK int fl_stream_from_fd(fl_stream **s, int fd);
 

@@ -31,7 +31,7 @@
  *
  * O_NONBLOCK belongs to the open file description, which is shared by all processes that inherit a
  * descriptor. So the library does not set it on anything that a process can inherit, except a
- * terminal or a device that cannot be opened again. For the same reason the descriptors 0, 1 and 2
+ * device, or a terminal that cannot be opened again. For the same reason the descriptors 0, 1 and 2
  * do not become close-on-exec (docs/decisions/nonblocking-descriptors.md).
  */
 enum { FL__IO_IN, FL__IO_OUT };
