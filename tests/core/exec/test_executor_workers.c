@@ -41,10 +41,12 @@ CONFORMANCE(workers_start_when_needed_and_are_named)
 	for (int i = 0; i < 5; i++)
 		FL_OK(hold_submit(e, &gate[i], NULL));
 	FL_WAIT_FOR(holding(gate, 5) == (int)at_once(kind, 3)); /* which, a kind may choose */
-	assert_int_equal(lazy_workers(), kind->one_thread ? 1 : 3);
+	/* A drain of a serial executor may come before the last one's worker looks for a task. */
+	const int least = kind->one_thread ? 1 : 3, most = kind->one_thread && !kind->serial ? 1 : 3;
+	assert_in_range(lazy_workers(), least, most);
 	open_all(gate, 5);
 	FL_OK(fl_executor_join(e));
-	assert_int_equal(lazy_workers(), kind->serial ? 1 : 0);
+	assert_in_range(lazy_workers(), kind->serial, kind->serial ? most : 0);
 }
 
 static char last_log[256];
