@@ -14,8 +14,8 @@ FL_BEGIN_DECLS
  *     fl_cancel_token_init(&stop, NULL, fl_after(FL_S(5)));
  *     rc = fl_queue_get_until(q, &item, FL_FOREVER, &stop);   // -ECANCELED after 5 s or a cancel
  *
- * Tokens form a tree. A cancel reaches a token and all its descendants, forever: every wait under
- * one of them that would block returns -ECANCELED.
+ * Tokens form a tree. A cancel is final, and reaches a token and all its descendants: every wait
+ * under one of them that would block returns -ECANCELED.
  *
  * Every context (a thread or a fiber) has a cancel scope: one token, or none. Its waits observe it,
  * unless they are given a token.
@@ -112,10 +112,10 @@ static inline void fl__scoped_fl_cancel_token(fl_cancel_token *_c)
  *     rows = run_query(connection);          // another thread may call interrupt(connection)
  *     (void)fl_cancel_callback_remove(&cb);  // interrupt() does not run from here on
  *
- * The function runs at most once: in the context that cancels the token or an ancestor, before that
- * call returns; or at once, in the registering context, if the token was cancelled or its deadline
- * has passed before. A deadline that passes later runs no callback. Callbacks run in no particular
- * order, and a second cancel does not wait for those that the first one runs.
+ * The function runs at most once. A call that cancels the token or an ancestor runs it before it
+ * returns. If the token was cancelled, or its deadline has passed, before the registration, the
+ * registering call runs it. A deadline that passes later runs no callback. Callbacks run in no
+ * particular order, and a second cancel does not wait for those that the first one runs.
  *
  * The token of a task, promise, fiber, group or loop is cancelled with that object, and a group's
  * token also when a member fails. So callbacks may run within fl_future_cancel(), for example.
@@ -209,7 +209,7 @@ FL_API FL_MUST_CHECK int fl_timeout_end(fl_timeout *t, int rc);
 
 /*
  * Calls `function(arg)` under a timeout, even after the deadline, and stores its result in
- * `*result`, which may be NULL. Returns 0, or:
+ * `*result`, which may be NULL. Returns 0, also after another error of the function, or:
  *   -ETIMEDOUT  the function returned -ECANCELED because of the deadline
  *   -ECANCELED  the function returned -ECANCELED because of the caller's own scope
  */

@@ -28,8 +28,8 @@ typedef struct fl_executor fl_executor;
 /* What a submit does when the `backlog` is full. */
 typedef enum fl_when_full {
 	/*
-	 * The submit waits, at most until `backlog_deadline` (-ETIMEDOUT). However, a task of the
-	 * same executor runs the new task itself, unless the deadline has passed.
+	 * The submit waits, at most until `backlog_deadline` (-ETIMEDOUT). However, in a task of
+	 * the same executor it runs the new task itself, unless the deadline has passed.
 	 */
 	FL_FULL_WAIT = 0,
 	/* The submit returns -ENOBUFS. */
@@ -49,9 +49,9 @@ typedef struct fl_executor_config {
 	/*
 	 * The most threads of a thread executor: 0 for `workers`, or from `workers` to
 	 * FL_WORKERS_MAX. Other executors refuse it (-EINVAL). Tasks that wait for each other, as
-	 * the stages of a pipeline do, need as many threads as there are such tasks. With more than
-	 * `workers`, another task can run when a task has waited for 5 ms in any function of this
-	 * library.
+	 * the stages of a pipeline do, need as many threads as there are such tasks. If there may
+	 * be more threads than `workers`, another task can run once a task has waited for 5 ms in
+	 * any function of this library.
 	 */
 	unsigned workers_max;
 	/*
@@ -82,8 +82,8 @@ typedef struct fl_executor_config {
 	unsigned n_regions; /* up to FL_REGIONS_MAX */
 	/*
 	 * The most pending tasks of a thread executor, up to FL_BACKLOG_MAX; 0 means any number. A
-	 * cancelled task does not count. Chained tasks (fl_future_then()) ignore the bound, and so
-	 * does a submit that is nested in 64 tasks which submits have run themselves.
+	 * cancelled task does not count. Chained tasks (fl_future_then()) ignore the bound. So does
+	 * a submit that would run its task itself, if 64 such tasks are nested already.
 	 */
 	size_t backlog;
 	fl_when_full when_full;
@@ -107,14 +107,14 @@ typedef struct fl_executor_config {
 	fl_duration task_timeout;
 	/*
 	 * A worker process is killed if its task still runs this many nanoseconds after its
-	 * deadline, or if its task or initializer still runs so long after a cancel. 0 means 100 ms
-	 * after a deadline, and never after a cancel; FL_DURATION_MAX means never. The task fails
-	 * with -ETIMEDOUT after its deadline, otherwise with -EOWNERDEAD.
+	 * deadline, or if its task or initializer still runs that long after a cancel. 0 means 100
+	 * ms after a deadline, and never after a cancel; FL_DURATION_MAX means never. The task
+	 * fails with -ETIMEDOUT after its deadline, otherwise with -EOWNERDEAD.
 	 */
 	fl_duration grace_period;
 	/*
-	 * The most bytes of an fl_bytes of a task; a task with more fails with -E2BIG. 0 means
-	 * FL_TASK_SIZE_MAX.
+	 * The most bytes that an fl_bytes of a task may have; a task with more fails with -E2BIG. 0
+	 * means FL_TASK_SIZE_MAX.
 	 */
 	size_t bytes_max;
 	uintptr_t more_[4];
@@ -157,7 +157,7 @@ FL_API FL_MUST_CHECK int fl_thread_executor_create(fl_executor **e, const fl_exe
  * becomes true, and its waits return -ECANCELED, but the task itself decides when to return. Only a
  * worker process is killed if its task does not return (`grace_period`).
  *
- * If the task had not started, or returns -ECANCELED, its error is -ETIMEDOUT after a deadline, and
+ * If the task never starts, or returns -ECANCELED, its error is -ETIMEDOUT after a deadline, and
  * otherwise -ECANCELED. A task that returns anything else, even success, ends with what it
  * returned.
  */
@@ -186,7 +186,7 @@ typedef struct fl_submit_config {
  *             rc = count_primes_get(f, &n);           // waits for the task
  *
  * Neither function waits for the task, but with FL_FULL_WAIT they block the calling context while
- * the backlog is full. Returns 0, -ENOMEM, or:
+ * the backlog is full. Returns 0, -ENOMEM, -EOWNERDEAD, or:
  *   -EPIPE            `e` is closed, or was closed during the wait
  *   -EOWNERDEAD       all ranks of an executor over MPI have died
  *   -ENOTRECOVERABLE  `e` is broken: see fl_executor_is_broken()
@@ -282,7 +282,7 @@ FL_API size_t fl_executor_terminate(fl_executor *e);
 
 /*
  * Changes `workers` of the config, without waiting: surplus workers end after their present task.
- * Returns 0, or:
+ * Returns 0, -EOWNERDEAD, or:
  *   -EPIPE    `e` is closed
  *   -EINVAL   `workers` is 0 or above FL_WORKERS_MAX
  *   -ENOTSUP  `e` is neither a thread executor nor a process executor
@@ -298,7 +298,7 @@ FL_API FL_MUST_CHECK int fl_executor_resize(fl_executor *e, unsigned workers);
  *     if (rc == -ETIMEDOUT)
  *             fl_executor_cancel(pool);               // now join once more
  *
- * Returns 0, -ETIMEDOUT, -ECANCELED, or:
+ * Returns 0, -ETIMEDOUT, -ECANCELED, -EOWNERDEAD, or:
  *   -EDEADLK  nothing happened, because the call would wait for itself: it was made in a task of
  *             `e`, on one of its workers, in a callback of one of its tasks, or where it would keep
  *             the loop of a loop executor from running (fairlead/loop_executor.h)
@@ -320,11 +320,11 @@ FL_API FL_MUST_CHECK int fl_executor_try_join(fl_executor *e);
  * Waits, without closing `e`, for a moment in which no task of `e` is pending or runs, and all
  * callbacks of its tasks have returned. Tasks that are submitted during the wait prolong it. The
  * caller then sees what the tasks wrote. Both functions block the calling context. To wait for some
- * tasks only, use a group (fairlead/group.h). Returns 0, -ETIMEDOUT, -ECANCELED, or -EDEADLK if the
- * call would wait for itself, as in fl_executor_join().
+ * tasks only, use a group (fairlead/group.h). Returns 0, -ETIMEDOUT, -ECANCELED, -EOWNERDEAD, or
+ * -EDEADLK if the call would wait for itself, as in fl_executor_join().
  *
- * Each such moment ends the waits of all callers. So if many threads call these functions again and
- * again, each moment costs time in proportion to their number.
+ * Each such moment wakes all callers, so if many threads wait here again and again, each moment
+ * costs time in proportion to their number.
  */
 FL_API FL_MUST_CHECK int fl_executor_wait_idle_until(fl_executor *e, fl_time deadline, fl_cancel_token *cancel);
 FL_INLINE FL_MUST_CHECK int fl_executor_wait_idle(fl_executor *_e)
@@ -344,10 +344,10 @@ FL_API void fl_executor_free(fl_executor *e);
  * the process ends, and `e` is freed after the last one. Futures stay valid.
  *
  * Before this call, other threads must have ended their calls with `e`, and groups and iterations
- * that use `e` must be joined and freed. Do not use `e` afterwards. However, its tasks may use
- * fl_executor_current(), which refuses submits (-EPIPE), and groups and iterations of their own. In
- * a worker process, a detach of fl_executor_current() frees nothing. Returns 0 or -ENOMEM; or
- * -EAGAIN if no thread can be started, or the library is being unloaded.
+ * that use `e` must be joined and freed. Afterwards only tasks of `e` may use it: as
+ * fl_executor_current(), which refuses submits (-EPIPE), and in groups and iterations of their own.
+ * In a worker process, detaching fl_executor_current() frees nothing. Returns 0, -ENOMEM,
+ * -EOWNERDEAD, or -EAGAIN if no thread can be started, or the library is being unloaded.
  */
 FL_API FL_MUST_CHECK int fl_executor_detach(fl_executor *e);
 
@@ -386,16 +386,16 @@ typedef struct fl_stats_executor {
 	size_t pending;
 	size_t running;   /* tasks that have started, or that a process will run next */
 	size_t ended;     /* tasks that have ended in any way */
-	size_t failed;    /* ended tasks with an error that have run, or could not be sent */
+	size_t failed;    /* ended tasks that ran and failed, or could not be sent */
 	size_t cancelled; /* ended tasks that have not run: cancelled, or no worker could run them */
 	size_t workers_started, workers_ended;
 	size_t workers_killed;   /* workers whose process was ended by a signal */
-	size_t stolen;           /* fl_parallel_invoke() calls and loop parts that others took */
+	size_t stolen;           /* fl_parallel_invoke() calls and loop parts that were stolen */
 	size_t backlog_waits;    /* submits that have waited for a full backlog */
 	size_t backlog_refusals; /* submits that have returned -ENOBUFS */
 } fl_stats_executor;
 
-/* Stores the counts of `e`, of slightly different moments, in `*stats`. Returns 0. */
+/* Stores the counts of `e`, taken one after another, in `*stats`. Returns 0 or -EOWNERDEAD. */
 FL_API FL_MUST_CHECK int fl_executor_stats(const fl_executor *e, fl_stats_executor *stats);
 
 /*
@@ -425,7 +425,7 @@ typedef struct fl_stats_type {
  *     for (size_t i = 0; fl_executor_type_stats(e, i, &type) == 0; i++)
  *             printf("%s: at most %lld ns\n", type.name, (long long)type.ran.max);
  *
- * Returns 0, or -ENOENT if no type has this index.
+ * Returns 0, -EOWNERDEAD, or -ENOENT if no type has this index.
  */
 FL_API FL_MUST_CHECK int fl_executor_type_stats(const fl_executor *e, size_t index, fl_stats_type *stats);
 

@@ -46,8 +46,8 @@ FL_API void fl_future_free(fl_future *f);
  *     if (rc == -ETIMEDOUT)
  *             FL_IGNORE(fl_future_cancel(f));         // its result is no longer needed
  *
- * Returns 0, -ETIMEDOUT or -ECANCELED, or, only fl_future_try_wait(), -EAGAIN if the task has not
- * ended.
+ * Returns 0, -ETIMEDOUT or -ECANCELED. fl_future_try_wait() returns 0, or -EAGAIN if the task has
+ * not ended.
  */
 FL_API FL_MUST_CHECK int fl_future_wait_until(fl_future *f, fl_time deadline, fl_cancel_token *cancel);
 FL_INLINE FL_MUST_CHECK int fl_future_wait(fl_future *_f)
@@ -61,7 +61,7 @@ FL_API FL_MUST_CHECK int fl_future_try_wait(fl_future *f);
  * If `size` is 0, `result` may be NULL. fl_future_try_get() does not wait. Returns 0, -ETIMEDOUT,
  * -ECANCELED, or:
  *   FL_ETASK  the task has failed or was cancelled. `*result` is unchanged, except after
- *             fl_task_keep_result()
+ *             fl_task_keep_result() or fl_promise_fail_with()
  *   -EAGAIN   only fl_future_try_get(): the task has not ended
  *   -EINVAL   `size` is not the size of the result type
  *   -ENOMEM   no memory to copy the bytes of an fl_bytes
@@ -148,9 +148,9 @@ FL__SCOPED(fl_future, fl_future_free)
  *     fl_future_free(page);
  *     rc = parse_get(tree, &result);
  *
- * If `f` fails or is cancelled, so does `*next`, with the same error and message. If the submit is
- * refused, `*next` fails with its error, such as -EPIPE if `e` is closed or freed by then. To stop
- * both, cancel `f`: a cancel of `*next` leaves `f` alone.
+ * If `f` fails or is cancelled, `*next` ends in the same way, with the same error and message. If
+ * the submit fails, so does `*next`, with the submit's error, such as -EPIPE if `e` is closed or
+ * freed by then. To stop both, cancel `f`: a cancel of `*next` leaves `f` alone.
  *
  * The thread that ends `f` submits the task, or this call does, if `f` has ended already. `*next`
  * holds a reference to `f`, so the result of `f` lasts at least as long as `*next`; the `drop_arg`
@@ -171,13 +171,13 @@ FL_API FL_MUST_CHECK int fl_future_then(fl_future *f, struct fl_executor *e, con
  *     fl_promise_free(p);
  *     rc = reply_promise_get(f, &reply);                    // the consumer
  *
- * fl_future_cancel() cancels the future until the promise was set, failed, freed or started.
+ * Until the promise is started, set, failed or freed, fl_future_cancel() can cancel the future.
  */
 typedef struct fl_promise fl_promise;
 
 /*
- * Creates a promise and its future, for results of `size` bytes. Free both. When the future is
- * freed, it calls drop(result) if it has a result; `drop` may be NULL. Returns 0, -ENOMEM, or:
+ * Creates a promise and its future, for results of `size` bytes. Free both. When a future that has
+ * a result is freed, drop(result) is called; `drop` may be NULL. Returns 0, -ENOMEM, or:
  *   -E2BIG   `size` is above FL_TASK_SIZE_MAX
  *   -EINVAL  `drop` is FL_BYTES_DROP, and `size` is below that of an fl_bytes
  */
@@ -234,10 +234,9 @@ typedef struct fl_as_completed fl_as_completed;
 FL_API FL_MUST_CHECK int fl_as_completed_create(fl_as_completed **c, fl_future *const *f, size_t n);
 
 /*
- * Waits until the next future has ended, and stores its index in the array in `*index`. Futures
- * that ended before the iteration was created come first, in the order of the array. Both functions
- * block the calling context. Returns 0, -ETIMEDOUT, -ECANCELED, or -ENODATA if all futures were
- * returned.
+ * Waits until the next future has ended, and stores its index in the array in `*index`. Both
+ * functions block the calling context. Returns 0, -ETIMEDOUT, -ECANCELED, or -ENODATA if all
+ * futures were returned.
  */
 FL_API FL_MUST_CHECK int fl_as_completed_next_until(fl_as_completed *c, size_t *index, fl_time deadline,
                                                     fl_cancel_token *cancel);

@@ -26,8 +26,8 @@ FL_BEGIN_DECLS
  * fibers of a group belong to one loop, on whose thread they are started. Groups may be nested.
  *
  * Life: a group begins with its first submit or start, even one that fails, or with
- * fl_group_token(). From then on it must not move, and one context must join it after its own last
- * submit or start. Members, and other fibers of the joining thread, may add members while the join
+ * fl_group_token(). From then on it must not move. One context must join it, after its own last
+ * submit or start; members, and other fibers of the joining thread, may add members while the join
  * waits. After the join the group may be used again, unless its deadline has passed. Its executor,
  * its task types, and the cancel scope in which it began must outlive the join; a task type with a
  * drop hook must outlive the executor. All-zero memory is a group without an executor.
@@ -35,9 +35,9 @@ FL_BEGIN_DECLS
  * Failure: a member fails if it ends with an error, but not if it returns -ECANCELED after the
  * group, or the fiber itself, was cancelled. The first failure cancels the other members. Later
  * failures only go to the log handler (tasks) or to fl_fiber_set_error_handler(). A task that ends
- * with -ECANCELED because its executor was cancelled has failed. A member that has joined a group
- * of its own should return that group's fl_group_error(), because FL_ETASK is a failure even after
- * a cancel.
+ * with -ECANCELED because its executor was cancelled has failed. If a member joins a group of its
+ * own, it should return fl_group_error() of that group, because FL_ETASK counts as a failure even
+ * after a cancel.
  *
  * Cancelling: a cancel of the scope in which the group began reaches all members.
  */
@@ -153,8 +153,8 @@ FL_API const char *fl_group_failed_name(const fl_group *g);
 FL_API size_t fl_group_failed_index(const fl_group *g);
 
 /*
- * Returns the group's cancel token, which is valid until the join, for waits that must end when a
- * member fails or the group is cancelled. The call begins the group, so you must join it. If the
+ * Returns the group's cancel token, for waits that must end when a member fails or the group is
+ * cancelled. It is valid until the join. The call begins the group, so you must join it. If the
  * token is the calling context's scope, the join makes its parent the scope again.
  */
 FL_API fl_cancel_token *fl_group_token(fl_group *g);

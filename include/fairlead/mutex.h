@@ -23,9 +23,10 @@ FL_BEGIN_DECLS
  * may unlock a mutex, not only the one that locked it.
  *
  * Fairness: the wait queue is FIFO, but running threads may overtake the first waiter until about a
- * millisecond after its first wake. Then the mutex is handed over to the waiter, later if it gets
- * no CPU. The fibers of one loop acquire the mutex in FIFO order, except by fl_mutex_try_lock().
- * Fibers of a loop that you drive by fl_loop_run_once() may be overtaken (fairlead/loop.h).
+ * millisecond after its first wake. Then it is handed over to this waiter, or later if the waiter
+ * gets no CPU. The fibers of one loop acquire the mutex in FIFO order, except by
+ * fl_mutex_try_lock(). Fibers of a loop that you drive by fl_loop_run_once() may be overtaken
+ * (fairlead/loop.h).
  *
  * Memory order: a lock acquires what the previous unlock released. If you hold the mutex, you may
  * unlock and destroy it, even if the previous owner has not yet returned from its unlock.

@@ -19,12 +19,12 @@ FL_BEGIN_DECLS
  *
  *     rc = fl_parallel_for(pool, 0, n, scale, x, NULL);      // check
  *
- * A loop that seems to take less than 20 microseconds is not shared.
+ * A loop of 32 parts or more is shared only if it seems to take longer than 20 microseconds.
  */
 typedef struct fl_parallel_config {
 	/*
-	 * The most numbers in a call of the body; 0 lets the library choose. Only between two calls
-	 * does a loop notice a cancel or a failure.
+	 * The most numbers in a call of the body; 0 lets the library choose. A loop notices a
+	 * cancel or a failure only between two calls.
 	 */
 	size_t grain;
 	fl_time deadline;        /* of the whole loop; FL_FOREVER means none */
@@ -40,12 +40,12 @@ typedef struct fl_parallel_config {
  *
  * At most fl_executor_workers() calls run at a time, unless tasks block (fairlead/blocking.h), and
  * no two of them have the same fl_executor_current_worker(). A task of `e` that calls
- * fl_parallel_for() takes part in the loop. So does, usually, a thread that runs no task, unless
+ * fl_parallel_for() takes part in the loop. Usually a thread that runs no task also does, unless
  * `e` has only one worker or an initializer.
  *
  * The calls have a cancel scope, which is cancelled at the deadline and with `cancel`. A call fails
- * if it returns another value than 0, except -ECANCELED after a cancel of its scope. After a
- * failure no further calls begin, but others may still be running. Returns:
+ * if it returns anything but 0 or, after its scope was cancelled, -ECANCELED. After a failure no
+ * further calls begin, but others may still be running. Returns:
  *   0                       all calls have returned 0, or the range is empty
  *   FL_ETASK                a call failed
  *   -ETIMEDOUT, -ECANCELED  the deadline passed, or the loop or its executor was cancelled, and
@@ -54,7 +54,7 @@ typedef struct fl_parallel_config {
  *                           FL_CAP_BY_REFERENCE)
  *   other                   an error of fl_executor_submit()
  *
- * Memory order: what the caller wrote before happens before the calls, and these before the return.
+ * Memory order: the calls see what the caller wrote before, and the caller sees what they wrote.
  */
 FL_API FL_MUST_CHECK int fl_parallel_for(fl_executor *e, size_t begin, size_t end,
                                          int (*body)(void *state, size_t from, size_t to), void *state,
@@ -82,10 +82,9 @@ typedef struct fl_reduction {
 /*
  * Computes one value from the numbers `begin` to `end` - 1, and stores it in `*value` if all calls
  * succeed. The parts are processed as in fl_parallel_for(), and may differ in each run. Their
- * values are combined in the order of the numbers. Blocks the calling context. Returns 0, or:
- *   -E2BIG  the value has more than FL_REDUCTION_MAX bytes
- *   FL_ETASK, -ENOTSUP, other
- *           as in fl_parallel_for(), with its memory order
+ * values are combined in the order of the numbers. Blocks the calling context. Returns what
+ * fl_parallel_for() returns, with its memory order, or -E2BIG if the value has more than
+ * FL_REDUCTION_MAX bytes.
  */
 FL_API FL_MUST_CHECK int fl_parallel_reduce(fl_executor *e, size_t begin, size_t end, const fl_reduction *reduction,
                                             void *state, void *value, const fl_parallel_config *config);
@@ -104,9 +103,9 @@ FL_API FL_MUST_CHECK int fl_parallel_reduce(fl_executor *e, size_t begin, size_t
  * leave by longjmp() or pthread_exit().
  *
  * Wherever g runs, it has the caller's cancel scope and fl_executor_current(). Calls may be nested
- * to any depth, but only the outer 512 can be stolen from. Returns what f returned, if that is not
- * 0, and otherwise what g returned. Memory order: what was written before the call happens before
- * g, and both functions before the return.
+ * to any depth, but only g of the outermost 512 can be stolen. Returns what f returned, if that is
+ * not 0, and otherwise what g returned. Memory order: g sees what was written before the call, and
+ * after the return the caller sees what both functions wrote.
  */
 static inline FL_MUST_CHECK int fl_parallel_invoke(int (*_f)(void *), void *_a, int (*_g)(void *), void *_b)
 {

@@ -46,24 +46,25 @@ FL_BEGIN_DECLS
  *
  * Memory of a worker
  *
- * `memory_max` in the config limits the heap and the stacks of a worker that are resident (RssAnon
- * in /proc/PID/status), but not files, regions and other shared memory. A worker that has more
- * after a task is replaced soon. A task of 10 ms or more whose worker has more than twice the limit
- * is killed: only this task fails, with -ENOMEM, and is not tried again. More before the first task
- * is a failed start or, after an initializer, a failure of the initializer. In a map each chunk has
- * one element.
+ * `memory_max` in the config limits the resident heap and stacks of a worker (RssAnon in
+ * /proc/PID/status), but not files, regions and other shared memory. A worker above the limit after
+ * a task is replaced soon. If a task runs for 10 ms or more, and its worker is above twice the
+ * limit, the worker is killed: only this task fails, with -ENOMEM, and is not tried again. A worker
+ * above the limit before its first task counts as a failed start or, if there is an initializer, as
+ * a failure of the initializer. With `memory_max`, each chunk of a map has one element.
  *
  * Signals
  *
  * Ctrl-C and SIGTERM do not end a worker, so that its parent decides ("Signals" in
- * docs/in-your-process.md), but a program that a task executes has the default actions. Both ignore
- * what this process ignores.
+ * docs/in-your-process.md). In a program that a task executes, they have the default actions. The
+ * worker and the program ignore the signals that this process ignores.
  *
  * Death of a worker
  *
  * If a worker dies, the task that it ran fails with -EOWNERDEAD and a message such as "worker 4711
- * (name-0) killed by SIGSEGV", which also says if the task has most likely used a pointer of this
- * process. A new worker replaces the dead one ("What a death costs" in docs/guide/processes.md).
+ * (name-0) killed by SIGSEGV". The message also says if the task has most likely used a pointer of
+ * this process. A new worker replaces the dead one ("What a death costs" in
+ * docs/guide/processes.md).
  *
  * Deadlines
  *
@@ -75,7 +76,7 @@ FL_BEGIN_DECLS
  *
  * If a worker cannot be started, or ends before it is ready, the executor tries again. After ten
  * failures in a row, if no other worker takes tasks, the pending tasks fail with the error of the
- * last start, or with -EOWNERDEAD if its worker ended. Later tasks have ten tries again.
+ * last start, or with -EOWNERDEAD if its worker ended. Later tasks get ten new tries.
  *
  * The executor breaks (-ENOTRECOVERABLE) if the initializer fails. If no other worker takes tasks,
  * it also breaks after ten starts in a row in which

@@ -25,8 +25,8 @@ FL_BEGIN_DECLS
  * All items of a queue have the same size and are copied in and out. Memory order: a get sees what
  * its item's producer wrote before the put.
  *
- * In a bounded FL_FIFO queue, even a try form may wait for a put or get in progress, as for a lock;
- * a ring (fairlead/mpmc.h, fairlead/spsc.h) does not.
+ * In a bounded FL_FIFO queue, even a try form may have to wait, as for a lock, until the put or get
+ * of another context is over. In a ring (fairlead/mpmc.h, fairlead/spsc.h) it does not.
  */
 typedef struct fl_queue fl_queue;
 
@@ -47,8 +47,8 @@ typedef enum fl_queue_order {
 
 /*
  * The capacity of a rendezvous, an FL_FIFO queue that holds no items: a put waits until a get takes
- * its item. A call meets the waiter of the other side that has waited longest. A try form succeeds
- * only if there is one.
+ * its item. A put meets the oldest waiting get, and a get the oldest waiting put. A try form
+ * succeeds only if the other side is waiting.
  */
 #define FL_RENDEZVOUS (SIZE_MAX / 4 * 3)
 
@@ -93,17 +93,18 @@ typedef struct fl_queue_config {
 	int (*compare)(const void *a, const void *b, void *compare_arg);
 	void *compare_arg;
 	/*
-	 * Promises that only one context at a time puts, or gets. The first call of another context
-	 * must happen after the last call of the one before.
+	 * `one_producer` promises that only one context at a time puts, and `one_consumer` that
+	 * only one gets. The next context's first call must happen after the last call of the one
+	 * before.
 	 *
 	 * `one_consumer` makes the gets of an unbounded FL_FIFO queue cheaper. Then
 	 * fl_queue_close_now() and a wait for FL_ON_QUEUE count as gets, too.
 	 *
 	 * Both promises together make a bounded FL_FIFO queue without FL_OVERWRITE cheaper. But
 	 * then fl_queue_close() waits for a put in progress, and a get may find the queue empty
-	 * although another thread has just put an item. A context that sleeps or closes calls
-	 * membarrier(), which takes microseconds, and panics if a sandbox has forbidden that since
-	 * the queue was created.
+	 * although another thread has just put an item. A call that sleeps or closes the queue
+	 * executes membarrier(), which takes microseconds, and panics if a sandbox has forbidden
+	 * membarrier() since the queue was created.
 	 */
 	bool one_producer, one_consumer;
 	uintptr_t more_[4];
@@ -155,8 +156,8 @@ FL_API FL_MUST_CHECK int fl_queue_get_until(fl_queue *q, void *item, fl_time dea
 
 /*
  * Does the same as fl_queue_put() for the `n` items of the array `items`, in order. Stores in
- * `*count` how many `q` has taken, even if the call returns an error because it has not taken all.
- * Items of other producers may come between.
+ * `*count` how many items `q` has taken, which after an error are fewer than `n`. Items of other
+ * producers may come between.
  */
 FL_INLINE FL_MUST_CHECK int fl_queue_put_many(fl_queue *q, const void *items, size_t n, size_t *count);
 FL_API FL_MUST_CHECK int fl_queue_try_put_many(fl_queue *q, const void *items, size_t n, size_t *count);
@@ -218,7 +219,7 @@ typedef struct fl_stats_queue {
 	size_t length, capacity; /* what fl_queue_length(), fl_queue_capacity() return */
 	/* how many puts have slept, and how many gets, also in an FL_SELECT() */
 	size_t waits_to_put, waits_to_get;
-	/* how many puts have returned -EAGAIN or -ETIMEDOUT, or somewhat fewer */
+	/* how many puts have returned -EAGAIN or -ETIMEDOUT; a few may be missing */
 	size_t refusals;
 } fl_stats_queue;
 
@@ -230,7 +231,7 @@ FL_API bool fl_queue_is_closed(const fl_queue *q);
 
 /*
  * FL_ON_QUEUE(q) and FL_ON_QUEUE_SPACE(q) are objects for FL_WAIT_ANY(). FL_ON_QUEUE(q) is ready
- * when there is an item, and FL_ON_QUEUE_SPACE(q) when there is space; both are if `q` is closed.
+ * when there is an item, and FL_ON_QUEUE_SPACE(q) when there is space. If `q` is closed, both are.
  * At a rendezvous, there is an item while a put waits, and space while a get waits. In an unbounded
  * FL_FIFO queue, a put in progress already counts as an item.
  */

@@ -20,8 +20,8 @@ FL_BEGIN_DECLS
  *     }
  *
  * If several cases can be made, one is chosen at random. The queues may be of all kinds, and one
- * may occur several times. At a rendezvous, the cases of one select never meet. Of an item for a
- * typed queue, only the size is checked.
+ * may occur several times. At a rendezvous, the cases of one select never meet. For a typed queue,
+ * only the size of the item is checked, not its type.
  */
 typedef struct fl_select_case {
 	fl_queue *queue;  /* NULL leaves this case out */

@@ -121,8 +121,8 @@ FL_API FL_MUST_CHECK int fl_shm_array_create(fl_shm_array *a, fl_shm *region, si
 FL_API FL_MUST_CHECK int fl_shm_array_attach(fl_shm_array *a, fl_shm *region, fl_shm_offset offset, size_t item_size);
 
 /*
- * Frees the array, which no context of any process may use any more. Call it once, with one of the
- * handles.
+ * Frees the array. No context of any process may use it any more. Call the function once, with one
+ * of the handles.
  */
 FL_API void fl_shm_array_destroy(fl_shm_array *a);
 

@@ -49,8 +49,8 @@ FL_BEGIN_DECLS
  *
  * A read that fails consumes nothing, with one exception (fl_stream_got()). A write that fails may
  * have written fl_stream_written() bytes. After -ECONNRESET, -ECONNABORTED or an error of the
- * network, later writes return the same error. So do reads, but unless you have called
- * fl_stream_abort(), they first return the bytes that had come.
+ * network, later writes return the same error. So do later reads, after they have returned the
+ * bytes that had come, which fl_stream_abort() drops.
  */
 typedef struct fl_stream fl_stream;
 
@@ -67,8 +67,8 @@ typedef struct fl_stream fl_stream;
  *   -EEXIST             the loop watches `fd` already
  *
  * `fd` becomes close-on-exec, unless it is 0, 1 or 2; a TCP socket gets TCP_NODELAY. A blocking
- * `fd` stays blocking, because other processes may use it. Only a device becomes non-blocking, and
- * a terminal that cannot be opened a second time.
+ * `fd` stays blocking, because other processes may use it. Only devices, and terminals that cannot
+ * be opened a second time, become non-blocking.
  */
 FL_API FL_MUST_CHECK int fl_stream_from_fd(fl_stream **s, int fd);
 
@@ -80,8 +80,8 @@ FL_API FL_MUST_CHECK int fl_stream_pair(fl_stream *ends[2]);
 
 /*
  * Closes and frees the stream, without waiting. The system still sends the bytes that were written.
- * If the peer of a TCP connection is still sending, closing at once could destroy them, so the
- * library closes the connection in the background, when the peer ends its side or after 5 s.
+ * If the peer of a TCP connection is still sending, closing at once could destroy these bytes, so
+ * the library closes the connection in the background, when the peer ends its side or after 5 s.
  * However, after fl_stream_fd() the call closes at once, so read such a stream to its end first.
  *
  * Panics while a fiber reads or writes.
@@ -91,7 +91,7 @@ FL_API void fl_stream_free(fl_stream *s);
 /*
  * Ends the stream in both directions at once. Reads and writes, also those in progress, return
  * -ECONNABORTED, and bytes that nobody has read are dropped. The peer of a socket reads what was
- * written, then the end; that of a pipe or device notices nothing until the stream is freed.
+ * written, then the end. The peer of a pipe or device notices nothing until the stream is freed.
  */
 FL_API void fl_stream_abort(fl_stream *s);
 
@@ -218,8 +218,8 @@ FL_INLINE FL_MUST_CHECK int fl_stream_writev(fl_stream *_s, const struct iovec *
  *   -EBADF    one of the descriptors is not open
  *   -ENOTSUP  the stream is not a Unix socket
  *   -ETIMEDOUT, -ECANCELED, -EPIPE, -ENOMEM, other
- *             an error of fl_stream_write(). Except after -EBUSY, the descriptors were sent if
- *             fl_stream_written() is not 0
+ *             an error of fl_stream_write(). Except after -EBUSY and -EINVAL, the descriptors
+ *             were sent if fl_stream_written() is not 0
  */
 FL_API FL_MUST_CHECK int fl_stream_send_fds_until(fl_stream *s, const void *data, size_t size, const int *fds,
                                                   unsigned n, fl_time deadline, fl_cancel_token *cancel);
@@ -235,8 +235,8 @@ FL_INLINE FL_MUST_CHECK int fl_stream_send_fds(fl_stream *_s, const void *_data,
  * `fds`; afterwards it is the number of descriptors, or 0 after an error. They are yours, and
  * close-on-exec.
  *
- * A call returns the descriptors of at most one send, but its bytes may begin with those of earlier
- * sends without descriptors. So the message itself must say whether it has descriptors. Read such a
+ * A call returns the descriptors of at most one send, but its bytes may begin with bytes of earlier
+ * sends without descriptors, so a message itself must say whether it has descriptors. Read such a
  * stream only by this function, because other reads close descriptors. Returns:
  *   > 0        the number of bytes
  *   0          the end of the stream
@@ -275,7 +275,7 @@ FL_API FL_MUST_CHECK int fl_stream_close_write(fl_stream *s);
 
 /*
  * Returns the descriptor, which the stream owns, or -1 if fl_stream_close_write() has closed a
- * pipe. Afterwards fl_stream_free() closes at once.
+ * pipe. After this call fl_stream_free() closes at once.
  */
 FL_API int fl_stream_fd(fl_stream *s);
 
@@ -306,8 +306,8 @@ typedef struct fl_peer_credentials {
 FL_API FL_MUST_CHECK int fl_stream_peer_credentials(const fl_stream *s, fl_peer_credentials *peer);
 
 /*
- * Makes a pidfd of the process that fl_stream_peer_credentials() names, which becomes readable when
- * the process ends. It is close-on-exec, and yours. Returns -EMFILE, -ENFILE, or:
+ * Makes a pidfd of the process that fl_stream_peer_credentials() names. The pidfd becomes readable
+ * when the process ends. It is close-on-exec, and yours. Returns -EMFILE, -ENFILE, or:
  *   >= 0      the descriptor
  *   -ENOTSUP  the stream is not a Unix socket, or the system is older than Linux 6.5
  *   -ESRCH    before Linux 6.16: the process has ended and was reaped

@@ -21,8 +21,8 @@
  *
  *     rc = count_primes_submit(pool, range, &f);      // runs the body with a copy of `range`
  *
- * In the body, `arg` points to the argument, which is const, `result` points to the result, which
- * begins zeroed, and `ctx` is the fl_task_ctx. They hide outer variables of the same names. In C++
+ * In the body, `arg` points to the argument, which is const; `result` points to the result, which
+ * is zeroed at first; and `ctx` points to the fl_task_ctx. These names hide outer variables. In C++
  * an exception that leaves the body ends the program.
  *
  * The macro defines `const fl_task_type count_primes`, registers it by its name, and defines typed
@@ -57,8 +57,8 @@
  *   FL_TASK_DEFINE   defines a declared type; for one source file
  *
  * To use a task of another source file, declare it by FL_TASK_DECLARE, and not by `extern`, because
- * its symbol has another name. Two tasks of one name do not link into one program, even in
- * different namespaces of C++.
+ * its symbol has another name. Two tasks with the same name do not link into one program, even in
+ * different namespaces of C++, unless one is static.
  */
 #define FL_TASK(name, ...)                                                                                             \
 	FL__TASK_EXTERN(name);                                                                                         \
@@ -89,7 +89,7 @@
 	FL__TASK_TYPE(, name, label, __VA_ARGS__)                                                                      \
 	FL__TASK_BODY(name, __VA_ARGS__)
 
-/* Types are registered before constructors without a priority: before FL_PROCESS_HOOK. */
+/* Types are registered before the constructors without a priority, such as FL_PROCESS_HOOK's. */
 #define FL__TASK_PRIORITY 60000
 
 #define FL__TASK_OBJECT(type) FL__IF_VOID(type, void, __typeof__(type))
