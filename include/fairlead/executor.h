@@ -107,9 +107,9 @@ typedef struct fl_executor_config {
 	fl_duration task_timeout;
 	/*
 	 * A worker process is killed if its task still runs this many nanoseconds after its
-	 * deadline, or if its task or initializer still runs that long after a cancel. 0 means 100
-	 * ms after a deadline, and never after a cancel; FL_DURATION_MAX means never. The task
-	 * fails with -ETIMEDOUT after its deadline, otherwise with -EOWNERDEAD.
+	 * deadline, or its task or initializer still runs that long after a cancel. 0 means 100 ms
+	 * after a deadline, and never after a cancel; FL_DURATION_MAX means never. The task fails
+	 * with -ETIMEDOUT after its deadline, otherwise with -EOWNERDEAD.
 	 */
 	fl_duration grace_period;
 	/*

@@ -23,7 +23,7 @@ FL_BEGIN_DECLS
  * may unlock a mutex, not only the one that locked it.
  *
  * Fairness: the wait queue is FIFO, but running threads may overtake the first waiter until about a
- * millisecond after its first wake. Then it is handed over to this waiter, or later if the waiter
+ * millisecond after its first wake. Then an unlock hands the mutex over to this waiter, later if it
  * gets no CPU. The fibers of one loop acquire the mutex in FIFO order, except by
  * fl_mutex_try_lock(). Fibers of a loop that you drive by fl_loop_run_once() may be overtaken
  * (fairlead/loop.h).

@@ -62,7 +62,7 @@ FL_BEGIN_DECLS
  * Death of a worker
  *
  * If a worker dies, the task that it ran fails with -EOWNERDEAD and a message such as "worker 4711
- * (name-0) killed by SIGSEGV". The message also says if the task has most likely used a pointer of
+ * (name-0) killed by SIGSEGV". The message also says if the task has probably used a pointer of
  * this process. A new worker replaces the dead one ("What a death costs" in
  * docs/guide/processes.md).
  *

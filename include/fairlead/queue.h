@@ -75,9 +75,9 @@ typedef struct fl_queue_config {
 	fl_queue_order order;
 	fl_queue_when_full when_full;
 	/*
-	 * Unless it is NULL, the queue calls drop(item, drop_arg), without a lock held, for each
-	 * item that no get will return: in fl_queue_free(), in fl_queue_close_now(), and when a put
-	 * overwrites.
+	 * Unless `drop` is NULL, the queue calls drop(item, drop_arg), without a lock held, for
+	 * each item that no get will return: in fl_queue_free(), in fl_queue_close_now(), and when
+	 * a put overwrites.
 	 *
 	 * In `drop` and `compare` an item is aligned to the largest power of two that divides its
 	 * size, up to the size of two pointers. If its type needs more, copy the item first.
@@ -85,7 +85,7 @@ typedef struct fl_queue_config {
 	void (*drop)(void *item, void *drop_arg);
 	void *drop_arg;
 	/*
-	 * The order of an FL_PRIORITY queue: it returns a number below 0 if `*a` comes out before
+	 * The order of an FL_PRIORITY queue: returns a number below 0 if `*a` comes out before
 	 * `*b`, 0 if they are equal, and otherwise a number above 0. It must always decide in the
 	 * same way about the same two items. The queue calls it with its lock held, so it must not
 	 * call functions of this queue, wait, or leave by longjmp().
@@ -94,7 +94,7 @@ typedef struct fl_queue_config {
 	void *compare_arg;
 	/*
 	 * `one_producer` promises that only one context at a time puts, and `one_consumer` that
-	 * only one gets. The next context's first call must happen after the last call of the one
+	 * only one gets. The first call of a context must happen after the last call of the one
 	 * before.
 	 *
 	 * `one_consumer` makes the gets of an unbounded FL_FIFO queue cheaper. Then
@@ -231,9 +231,9 @@ FL_API bool fl_queue_is_closed(const fl_queue *q);
 
 /*
  * FL_ON_QUEUE(q) and FL_ON_QUEUE_SPACE(q) are objects for FL_WAIT_ANY(). FL_ON_QUEUE(q) is ready
- * when there is an item, and FL_ON_QUEUE_SPACE(q) when there is space. If `q` is closed, both are.
- * At a rendezvous, there is an item while a put waits, and space while a get waits. In an unbounded
- * FL_FIFO queue, a put in progress already counts as an item.
+ * when there is an item, and FL_ON_QUEUE_SPACE(q) when there is space; if `q` is closed, both are
+ * ready. At a rendezvous, there is an item while a put waits, and space while a get waits. In an
+ * unbounded FL_FIFO queue, a put in progress already counts as an item.
  */
 #define FL_ON_QUEUE(q) FL__ON(fl__on_queue, (q))
 #define FL_ON_QUEUE_SPACE(q) FL__ON(fl__on_queue_space, (q))
