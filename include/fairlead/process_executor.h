@@ -50,8 +50,8 @@ FL_BEGIN_DECLS
  * /proc/PID/status), but not files, regions and other shared memory. A worker above the limit after
  * a task is replaced soon. If a task runs for 10 ms or more, and its worker is above twice the
  * limit, the worker is killed: only this task fails, with -ENOMEM, and is not tried again. A worker
- * above the limit before its first task counts as a failed start or, if there is an initializer, as
- * a failure of the initializer. With `memory_max`, each chunk of a map has one element.
+ * above the limit before its first task counts as a failed start or, after its initializer, as a
+ * failure of the initializer. With `memory_max`, each chunk of a map has one element.
  *
  * Signals
  *
