@@ -329,18 +329,21 @@ static bool heap_is_foreign(uintptr_t address)
 	       (lab_is_global(address) && !lab_is_early(address));
 }
 
+static void heap_freed_twice(const char *name, uintptr_t address, uintptr_t pc, unsigned by, const char *before)
+{
+	(void)lab_event((struct lab_op){LAB_FREE, 0, 0, address, pc});
+	lab_fail(LAB_USE_AFTER_FREE, "%s freed twice: by %s at %s, before by %s at %s", name, lab.self->name,
+	         lab_site_name(lab_own_place(pc)), lab.threads[by].name, before);
+}
+
 /* The memory stays, since the next execution needs the block. */
 static void heap_free_early(uintptr_t address, uintptr_t pc)
 {
 	const size_t size = lab_size((const void *)address);
 	const struct heap_early *before = heap_early_at(address, 1);
-	if (before) {
-		(void)lab_event((struct lab_op){LAB_FREE, 0, 0, address, pc});
-		lab_fail(LAB_USE_AFTER_FREE, "%s freed twice: by %s at %s, before by %s at %s",
-		         lab_address_name(address), lab.self->name, lab_site_name(lab_own_place(pc)),
-		         lab.threads[before->thread].name,
-		         lab_site_name(lab_place_then(before->thread, before->pc, address)));
-	}
+	if (before)
+		heap_freed_twice(lab_address_name(address), address, pc, before->thread,
+		                 lab_site_name(lab_place_then(before->thread, before->pc, address)));
 	lab_objects_freed(address, size, pc);
 	lab_race_free(address, size, pc);
 	if (n_early_freed == EARLY_FREED)
@@ -366,12 +369,8 @@ void lab_free(void *memory, uintptr_t pc)
 		heap_free_early(address, pc);
 	if (!b)
 		return; /* allocated before the executions, and needed by the next one, too */
-	if (b->freed) {
-		(void)lab_event(op);
-		lab_fail(LAB_USE_AFTER_FREE, "%s freed twice: by %s at %s, before by %s at %s", heap_name(b),
-		         lab.self->name, lab_site_name(lab_own_place(pc)), lab.threads[b->freed_by].name,
-		         heap_freed_at(b));
-	}
+	if (b->freed)
+		heap_freed_twice(heap_name(b), address, pc, b->freed_by, heap_freed_at(b));
 	lab_objects_freed(address, b->size, pc); /* This names an object. Its uses are reads of the block, too. */
 	lab_race_free(address, b->size, pc);
 	lab_race_free((uintptr_t)&b->size, sizeof b->size, pc);

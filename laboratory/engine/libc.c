@@ -50,23 +50,25 @@ void lab_format(const char *format, va_list from, uintptr_t pc)
 }
 
 /*
- * If the stream comes from fopen(), returns the result of `call`, since such a stream belongs to
- * the C library.
+ * Returns true if the stream comes from fopen(): the C library writes to it. Otherwise the stream is
+ * stdout or stderr, for which the caller shows the output. Other streams are not modelled.
  */
-#define FOR_OUTPUT(name, to, pc, call)                                                                                 \
-	do {                                                                                                           \
-		lab_io_in_stream(to, true, pc);                                                                        \
-		if (lab_io_use_stream(to, pc))                                                                         \
-			return call;                                                                                   \
-		if ((to) != stdout && (to) != stderr)                                                                  \
-			lab_no_file(name, pc);                                                                         \
-	} while (0)
+static bool libc_writes(const char *name, FILE *to, bool locked, uintptr_t pc)
+{
+	lab_io_in_stream(to, locked, pc);
+	if (lab_io_use_stream(to, pc))
+		return true;
+	if (to != stdout && to != stderr)
+		lab_no_file(name, pc);
+	return false;
+}
 
 static int libc_print(FILE *to, const char *format, va_list args, uintptr_t pc)
 {
 	char *text = NULL;
 	lab_format(format, args, pc);
-	FOR_OUTPUT("vfprintf", to, pc, vfprintf(to, format, args));
+	if (libc_writes("vfprintf", to, true, pc))
+		return vfprintf(to, format, args);
 	if (!lab.recording) /* the output is not shown, so its length is enough */
 		return vsnprintf(NULL, 0, format, args);
 	const int n = vasprintf(&text, format, args);
@@ -113,7 +115,8 @@ static int libc_puts(const char *text)
 
 static int libc_fputs(const char *text, FILE *to)
 {
-	FOR_OUTPUT("fputs", to, PC, fputs(text, to));
+	if (libc_writes("fputs", to, true, PC))
+		return fputs(text, to);
 	lab_print(text, strlen(text));
 	return 1;
 }
@@ -121,11 +124,8 @@ static int libc_fputs(const char *text, FILE *to)
 static int libc_put(int c, FILE *to, bool locked, const char *name, uintptr_t pc)
 {
 	const char text = (char)c;
-	lab_io_in_stream(to, locked, pc);
-	if (lab_io_use_stream(to, pc))
+	if (libc_writes(name, to, locked, pc))
 		return fputc(c, to);
-	if (to != stdout && to != stderr)
-		lab_no_file(name, pc);
 	lab_print(&text, 1);
 	return (unsigned char)c;
 }
@@ -158,7 +158,8 @@ static int libc_fputc(int c, FILE *to)
 static size_t libc_fwrite(const void *from, size_t size, size_t n, FILE *to)
 {
 	lab_reads(from, size * n, PC);
-	FOR_OUTPUT("fwrite", to, PC, fwrite(from, size, n, to));
+	if (libc_writes("fwrite", to, true, PC))
+		return fwrite(from, size, n, to);
 	lab_print(from, size * n);
 	return n;
 }
@@ -208,10 +209,10 @@ static _Noreturn void libc_errx(int status, const char *format, ...)
 
 static int libc_fflush(FILE *to)
 {
-	if (to)
-		FOR_OUTPUT("fflush", to, PC, fflush(to));
-	else
+	if (!to)
 		lab_io_flush(PC);
+	else if (libc_writes("fflush", to, true, PC))
+		return fflush(to);
 	return 0;
 }
 
@@ -221,7 +222,7 @@ static int libc_setvbuf(FILE *to, const char *buffer, int mode, size_t size)
 	(void)size;
 	if (buffer && mode != _IONBF)
 		lab_unknown_is_partial("setvbuf");
-	FOR_OUTPUT("setvbuf", to, PC, 0);
+	(void)libc_writes("setvbuf", to, true, PC);
 	return 0;
 }
 
@@ -229,12 +230,12 @@ static void libc_setbuf(FILE *to, const char *buffer)
 {
 	if (buffer)
 		lab_unknown_is_partial("setbuf");
-	FOR_OUTPUT("setbuf", to, PC, (void)0);
+	(void)libc_writes("setbuf", to, true, PC);
 }
 
 static void libc_linebuf(FILE *to)
 {
-	FOR_OUTPUT("setlinebuf", to, PC, (void)0);
+	(void)libc_writes("setlinebuf", to, true, PC);
 }
 
 /* The model has descriptors only for the standard streams. */
